@@ -1,0 +1,125 @@
+"""Regenerate every published figure of rate and distortion, in one command:
+
+    python -m benchmarks.rate_distortion --data KODAK --out runs/kodak --anchors kodak.json
+
+The folder gets what ``ncz eval`` writes, and besides it per_image.tsv (every measurement, under
+lines that name the hardware) and readme.md (the tables of the README; ``--readme README.md`` puts
+them there, between the lines ``<!-- scores:begin -->`` and ``<!-- scores:end -->``). An interrupted
+run continues where it stopped.
+
+    python -m benchmarks.rate_distortion --anchors kodak.json
+
+without ``--data`` measures nothing and prints the BD-rates of the curves in that file.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from neurocodec.errors import InvalidArgument, NczError
+from neurocodec.evaluation.bench import Evaluation, run
+from neurocodec.evaluation.curves import load_anchors
+from neurocodec.evaluation.report import bd_entries, points_table, scores_table
+from neurocodec.evaluation.rows import write_rows
+
+BEGIN, END = "<!-- scores:begin -->", "<!-- scores:end -->"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    try:
+        if options.data is None:
+            print(anchor_table(options.anchors, options.reference), end="")
+        else:
+            measure(options)
+    except NczError as error:
+        print(f"rate_distortion: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def anchor_table(path: Path, reference: str) -> str:
+    """BD-rates of all curves of the file ``path`` against the one called ``reference``."""
+    curves = load_anchors(path)
+    if reference not in curves:
+        raise InvalidArgument(f"{path} has no curve {reference!r}: choose from {', '.join(curves)}")
+    return scores_table(bd_entries(list(curves.values()), [curves[reference]]), reference)
+
+
+def measure(options: argparse.Namespace) -> None:
+    result = run(
+        options.data,
+        options.out,
+        models=options.models,
+        qualities=options.qualities,
+        peers=options.peers,
+        anchors=options.anchors,
+        device=options.device,
+        threads=options.threads,
+        jobs=options.jobs,
+    )
+    hardware = "".join(f"# {name}: {value}\n" for name, value in result.environment.items())
+    table = hardware + f"# jobs: {options.jobs}\n" + write_rows(result.rows, delimiter="\t")
+    (options.out / "per_image.tsv").write_text(table)
+    tables = readme_tables(result, options.models, options.reference)
+    (options.out / "readme.md").write_text(tables)
+    if options.readme:
+        insert(options.readme, tables)
+
+
+def readme_tables(result: Evaluation, models: Sequence[str], reference: str) -> str:
+    """BD-rates of everything against ``reference`` (JPEG where it is not there), and our points."""
+    everything = [*result.curves, *result.anchors.values()]
+    if reference not in {curve.name for curve in everything}:
+        reference = "jpeg"
+    chosen = [curve for curve in everything if curve.name == reference]
+    own = [point for point in result.points if point.codec in models]
+    machine = result.environment
+    return "\n".join(
+        [
+            "BD-rate (negative: fewer bytes for the same quality):",
+            "",
+            scores_table(bd_entries(everything, chosen), reference),
+            f"Means over {len({row.image for row in result.rows})} images; times on "
+            f"{machine['cpu']}, {machine['threads']} threads, torch {machine['torch']}:",
+            "",
+            points_table(own),
+        ]
+    )
+
+
+def insert(readme: Path, tables: str) -> None:
+    """Put ``tables`` between the two marker lines of ``readme``."""
+    text = readme.read_text()
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise InvalidArgument(f"{readme} needs one line {BEGIN} and, below it, one line {END}")
+    before, rest = text.split(BEGIN)
+    readme.write_text(f"{before}{BEGIN}\n{tables}{END}{rest.split(END)[1]}")
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of images")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of results")
+    parser.add_argument("--anchors", type=Path, metavar="JSON", help="published curves")
+    parser.add_argument("--reference", default="bpg-444", metavar="CURVE")
+    parser.add_argument("--models", nargs="*", default=["cvqn"], metavar="NAME")
+    parser.add_argument("--qualities", nargs="+", type=float, metavar="Q", help="of the models")
+    parser.add_argument("--peers", nargs="*", metavar="NAME", help="default: all installed")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, help="of torch")
+    parser.add_argument("--jobs", type=int, default=1, help="measurements at once")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="put the tables in here")
+    options = parser.parse_args(arguments)
+    if options.data is None and options.anchors is None:
+        parser.error("give --data and --out to measure, or --anchors alone to judge its curves")
+    if (options.data is None) != (options.out is None):
+        parser.error("--data and --out belong together")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""The .ncz file: records in, bytes out, and back. Specified in ``bitstream/SPEC.md``.
+
+>>> from neurocodec import container
+>>> file = container.NczFile(
+...     codec=1, model=1, model_digest=bytes(4), width=5, height=3, mode=container.Mode.RGB,
+...     header=container.LearnedHeader(quality=50.0, grid_offset=0, groups=(container.Group(8, 5),)),
+...     streams=(b"coded",),
+... )
+>>> container.read(container.write(file)) == file
+True
+
+Imports neither torch nor numpy, so that ``ncz info`` answers at once.
+"""
+
+from neurocodec.container.file import describe, read, sizes, write
+from neurocodec.container.layout import CODECS, MAGIC, VERSION
+from neurocodec.container.records import (
+    Group,
+    ImportanceMap,
+    LearnedHeader,
+    Mode,
+    NczFile,
+    snap_quality,
+)
+
+__all__ = [
+    "CODECS",
+    "MAGIC",
+    "VERSION",
+    "Group",
+    "ImportanceMap",
+    "LearnedHeader",
+    "Mode",
+    "NczFile",
+    "describe",
+    "read",
+    "sizes",
+    "snap_quality",
+    "write",
+]

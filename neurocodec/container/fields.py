@@ -1,0 +1,148 @@
+"""Kinds of header field. A kind knows how its value is stored, restored and checked, once for both."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from operator import index
+from typing import Any
+
+from neurocodec.container.records import QUALITY_STEPS
+from neurocodec.container.wire import Cursor, unreadable, unwritable, varint
+from neurocodec.errors import NczError
+
+Blame = Callable[[str], NczError]
+
+
+@dataclass(frozen=True)
+class Field(ABC):
+    """A header field: ``name`` is the attribute of the record that holds its value."""
+
+    name: str
+
+    @abstractmethod
+    def put(self, value: Any) -> bytes:
+        """The stored form. Raises InvalidArgument."""
+
+    @abstractmethod
+    def get(self, cursor: Cursor) -> Any:
+        """The value, checked. Raises MalformedHeader, Truncated."""
+
+    def describe(self, value: Any) -> Any:
+        """The value as JSON can hold it."""
+        return value
+
+
+@dataclass(frozen=True)
+class Int(Field):
+    """An integer from ``low`` to ``high``, stored in ``size`` bytes, or as a varint if size is 0."""
+
+    size: int
+    low: int
+    high: int
+
+    def _check(self, value: int, blame: Blame) -> int:
+        if not self.low <= value <= self.high:
+            found, low, high = map(self._shown, (value, self.low, self.high))
+            raise blame(f"{self.name} is {found}, the format allows {low} to {high}")
+        return value
+
+    def _shown(self, stored: int) -> str:
+        return str(stored)
+
+    def put(self, value: Any) -> bytes:
+        checked = self._check(index(value), unwritable)
+        return checked.to_bytes(self.size, "little") if self.size else varint(checked)
+
+    def get(self, cursor: Cursor) -> Any:
+        stored = cursor.unsigned(self.size, self.name) if self.size else cursor.varint(self.name)
+        return self._check(stored, unreadable)
+
+
+@dataclass(frozen=True)
+class Choice(Int):
+    """A member of an enumeration, stored as its number."""
+
+    type: type[IntEnum]
+
+    def get(self, cursor: Cursor) -> IntEnum:
+        return self.type(super().get(cursor))
+
+    def describe(self, value: IntEnum) -> str:
+        return value.name
+
+
+@dataclass(frozen=True)
+class Fixed(Int):
+    """A multiple of 1/256 in fixed point; ``low`` and ``high`` bound the stored integer."""
+
+    def put(self, value: Any) -> bytes:
+        stored = float(value) * QUALITY_STEPS
+        if not stored.is_integer():  # NaN and infinity are no integers either
+            raise unwritable(f"{self.name} is {value}, no multiple of 1/{QUALITY_STEPS}")
+        return super().put(int(stored))
+
+    def _shown(self, stored: int) -> str:
+        return f"{stored / QUALITY_STEPS:g}"
+
+    def get(self, cursor: Cursor) -> float:
+        return float(super().get(cursor) / QUALITY_STEPS)
+
+
+@dataclass(frozen=True)
+class Raw(Field):
+    """Exactly ``size`` bytes."""
+
+    size: int
+
+    def put(self, value: bytes) -> bytes:
+        if len(value) != self.size:
+            raise unwritable(f"{self.name} has {len(value)} bytes, the format has {self.size}")
+        return bytes(value)
+
+    def get(self, cursor: Cursor) -> bytes:
+        return bytes(cursor.take(self.size, self.name))
+
+    def describe(self, value: bytes) -> str:
+        return value.hex()
+
+
+@dataclass(frozen=True)
+class Records(Field):
+    """From ``low`` to ``high`` records of one type, after one byte with their number."""
+
+    low: int
+    high: int
+    type: type
+    fields: tuple[Field, ...]
+
+    @property
+    def _count(self) -> Int:
+        return Int(f"number of {self.name}", 1, self.low, self.high)
+
+    def put(self, value: tuple[Any, ...]) -> bytes:
+        return self._count.put(len(value)) + b"".join(put_all(self.fields, one) for one in value)
+
+    def get(self, cursor: Cursor) -> tuple[Any, ...]:
+        count = self._count.get(cursor)
+        return tuple(self.type(**get_all(self.fields, cursor)) for _ in range(count))
+
+    def describe(self, value: tuple[Any, ...]) -> list[dict[str, Any]]:
+        return [describe_all(self.fields, one) for one in value]
+
+
+def put_all(fields: tuple[Field, ...], record: Any) -> bytes:
+    """Stores the attributes of a record that the table names, in its order."""
+    return b"".join(field.put(getattr(record, field.name)) for field in fields)
+
+
+def get_all(fields: tuple[Field, ...], cursor: Cursor) -> dict[str, Any]:
+    """Reads what :func:`put_all` stored: values by name."""
+    return {field.name: field.get(cursor) for field in fields}
+
+
+def describe_all(fields: tuple[Field, ...], record: Any) -> dict[str, Any]:
+    """The attributes of a record that the table names, as JSON can hold them."""
+    return {field.name: field.describe(getattr(record, field.name)) for field in fields}

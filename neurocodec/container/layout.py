@@ -1,0 +1,61 @@
+"""The format as data: constants and tables. The prose that goes with them is bitstream/SPEC.md."""
+
+from __future__ import annotations
+
+from neurocodec.container.fields import Choice, Fixed, Int, Raw, Records
+from neurocodec.container.records import Group, Mode
+
+MAGIC = b"\x89NCZ"
+"""Signature. Its first byte is no text in any encoding and does not survive a 7-bit transfer."""
+
+VERSION = 1
+
+CODECS = {1: "cvqn"}
+"""Wire ids of the codecs. Append only; 2 comrec, 3 vae, 4 nearlossless, 5 rnn, 6 srgan are taken."""
+
+VARINT = 0
+"""Size of an Int that is stored as a varint."""
+
+MAX_SIDE = 2**31 - 1
+MAX_CHANNELS = 1024
+MAX_STREAMS = 16
+MAX_MAP_POSITIONS = 2**24
+MAX_METADATA_BYTES = 2**26
+CHECKSUM_BYTES = 4
+
+CODEC = Int("codec", 1, 0, 255)
+
+IMAGE = (
+    Int("model", VARINT, 0, 0xFFFF),
+    Raw("model_digest", 4),
+    Int("width", VARINT, 1, MAX_SIDE),
+    Int("height", VARINT, 1, MAX_SIDE),
+    Choice("mode", 1, 0, 1, Mode),
+)
+"""Attributes of NczFile, in the order of the file. Before them comes the codec."""
+
+GROUP = (
+    Int("size", VARINT, 1, MAX_CHANNELS),
+    Int("levels", VARINT, 2, 1024),
+)
+"""Attributes of Group."""
+
+LEARNED = (
+    Fixed("quality", 2, 256, 25600),
+    Int("grid_offset", 1, 0, 255),
+    Records("groups", 1, 8, Group, GROUP),
+)
+"""Attributes of LearnedHeader that are always there."""
+
+MAP = (
+    Int("rows", VARINT, 1, MAX_SIDE),
+    Int("cols", VARINT, 1, MAX_SIDE),
+    Int("levels", 1, 2, 16),
+)
+"""Attributes of ImportanceMap, before its values."""
+
+STREAM_COUNT = Int("number of streams", 1, 1, MAX_STREAMS)
+
+END_OF_SECTIONS = 0
+FIRST_SKIPPABLE_SECTION = 128
+"""An unknown section from this id on may be skipped; an unknown one below it may not."""

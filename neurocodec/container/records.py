@@ -1,0 +1,101 @@
+"""What an .ncz file holds, as plain immutable records. Ranges are enforced when it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+QUALITY_STEPS = 256
+"""Steps of the stored quality to one unit."""
+
+
+class Mode(IntEnum):
+    """The pixels that decoding returns; alpha, if there is any, comes on top."""
+
+    L = 0
+    RGB = 1
+
+
+@dataclass(frozen=True)
+class Group:
+    """Channels that are quantized alike.
+
+    size: channels in the group, 1 to 1024.
+    levels: quantization levels of each of them, 2 to 1024.
+    """
+
+    size: int
+    levels: int
+
+
+@dataclass(frozen=True)
+class ImportanceMap:
+    """How much of the code each position keeps.
+
+    rows, cols: size of the map in positions, at least 1; bounded by the size of the image.
+    levels: number of levels, 2 to 16.
+    values: rows * cols bytes, row-major, each below levels.
+    """
+
+    rows: int
+    cols: int
+    levels: int
+    values: bytes
+
+
+@dataclass(frozen=True)
+class LearnedHeader:
+    """What a learned codec has to know to decode its streams, besides the weights.
+
+    quality: 1 to 100, a multiple of 1/256 (see :func:`snap_quality`).
+    grid_offset: shift of the grid of snapped logits, 0 to 255, in 1/256 of its step.
+    groups: 1 to 8 groups in coding order; their sizes sum to C <= 1024 channels.
+    channel_order: a permutation of range(C), or None for the order of the model.
+    importance: the importance map, or None where it is uniform.
+    """
+
+    quality: float
+    grid_offset: int
+    groups: tuple[Group, ...]
+    channel_order: tuple[int, ...] | None = None
+    importance: ImportanceMap | None = None
+
+
+@dataclass(frozen=True)
+class NczFile:
+    """The whole content of a file.
+
+    codec: wire id of the codec, a key of ``container.CODECS``.
+    model: wire id of the model, 0 to 65535.
+    model_digest: the first four bytes of the SHA-256 of the file of weights.
+    width, height: in pixels, 1 to 2**31 - 1.
+    mode: of the decoded image.
+    header: the fields of the learned codec.
+    streams: 1 to 16 coded streams, each of any length.
+    icc, exif, xmp: metadata as the image library gives it, at most 64 MiB each, or None.
+    alpha: a PNG stream holding the alpha channel as greyscale, opaque to the container, or None.
+    """
+
+    codec: int
+    model: int
+    model_digest: bytes
+    width: int
+    height: int
+    mode: Mode
+    header: LearnedHeader
+    streams: tuple[bytes, ...]
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    alpha: bytes | None = None
+
+
+def snap_quality(quality: float) -> float:
+    """The nearest quality that a file can store.
+
+    An encoder computes with the snapped value, so that the decoder computes with the same one.
+
+    >>> snap_quality(33.3)
+    33.30078125
+    """
+    return round(quality * QUALITY_STEPS) / QUALITY_STEPS

@@ -1,0 +1,107 @@
+"""Files of one photograph, in any format, against their original."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from neurocodec.errors import InvalidArgument, UnreadableImage
+from neurocodec.evaluation import peers
+from neurocodec.evaluation.images import read_rgb, to_rgb
+from neurocodec.evaluation.metrics import MS_SSIM_MIN_SIDE, Pixels, ms_ssim, psnr
+from neurocodec.evaluation.page import Box, Panel, draw_page
+from neurocodec.image import save
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One file against the original."""
+
+    file: str
+    bytes: int
+    bpp: float
+    psnr: float
+    """dB over RGB; inf where lossless."""
+    ms_ssim: float
+    """nan where the image is too small for it."""
+
+
+def compare(
+    original: str | Path,
+    files: Sequence[str | Path],
+    page: str | Path | None = None,
+    *,
+    crops: Sequence[Box] | None = None,
+    device: str = "cpu",
+) -> list[ComparisonRow]:
+    """Measure each of ``files`` (.ncz, or anything Pillow or a peer can read).
+
+    With ``page``, also write a PNG of the same crops of the original and of every file side by
+    side. ``crops`` are (x, y, width, height); by default two of 192 pixels, one from the middle,
+    one where the files differ most from the original.
+
+    Raises :class:`InvalidArgument` where a file has another size than the original or a crop lies
+    outside it, :class:`UnreadableImage` where one cannot be read.
+    """
+    if not files:
+        raise InvalidArgument("no files to compare: name at least one")
+    truth = _read(Path(original), device)
+    rows, panels = [], [Panel(Path(original).name, "original", truth)]
+    for path in map(Path, files):
+        copy = _read(path, device)
+        if copy.shape != truth.shape:
+            raise InvalidArgument(
+                f"{path} is {copy.shape[1]}x{copy.shape[0]} but {original} is "
+                f"{truth.shape[1]}x{truth.shape[0]}: compare files of the same photograph"
+            )
+        row = _row(path, truth, copy)
+        rows.append(row)
+        panels.append(Panel(path.name, _caption(row), copy))
+    if page is not None:
+        save(draw_page(panels, crops), Path(page), "PNG")
+    return rows
+
+
+def _row(path: Path, truth: Pixels, copy: Pixels) -> ComparisonRow:
+    height, width = truth.shape[:2]
+    size = path.stat().st_size
+    small = min(height, width) < MS_SSIM_MIN_SIDE
+    return ComparisonRow(
+        file=str(path),
+        bytes=size,
+        bpp=8 * size / (width * height),
+        psnr=psnr(truth, copy),
+        ms_ssim=float("nan") if small else ms_ssim(truth, copy),
+    )
+
+
+def _caption(row: ComparisonRow) -> str:
+    similarity = "" if math.isnan(row.ms_ssim) else f", MS-SSIM {row.ms_ssim:.4f}"
+    return f"{row.bytes:,} bytes, {row.bpp:.3f} bpp\nPSNR {row.psnr:.2f} dB{similarity}"
+
+
+def _read(path: Path, device: str) -> Pixels:
+    suffix = path.suffix.lower()
+    if suffix == ".ncz":
+        import neurocodec
+
+        return to_rgb(neurocodec.decode(_bytes(path), device=device))
+    peer = peers.for_suffix(suffix)
+    if peer is None or peer.package is None:
+        return read_rgb(path)
+    # Formats that Pillow itself cannot read: through the peer, and its package.
+    peers.select([peer.name])
+    data = _bytes(path)
+    try:
+        return to_rgb(peer.decode(data))
+    except Exception as error:
+        raise UnreadableImage(
+            f"{path} cannot be read as {suffix}: {error}; check the file"
+        ) from error
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(f"{path} cannot be read: {error.strerror}; check the path") from error

@@ -1,0 +1,36 @@
+"""The images of a sweep: found in a folder, read as 8-bit RGB."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from neurocodec.errors import InvalidArgument
+from neurocodec.evaluation.metrics import Pixels
+from neurocodec.image import open_photo
+
+_SUFFIXES = frozenset(
+    (".avif", ".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+)
+
+
+def find_images(folder: Path) -> list[Path]:
+    """The image files of ``folder`` itself, by name. Raises :class:`InvalidArgument` for none."""
+    if not folder.is_dir():
+        raise InvalidArgument(f"{folder} is not a folder: name one that holds images")
+    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
+    if not images:
+        raise InvalidArgument(
+            f"{folder} holds no images: expected files ending in {', '.join(sorted(_SUFFIXES))}"
+        )
+    return images
+
+
+def read_rgb(path: Path) -> Pixels:
+    """Pixels (H, W, 3) uint8, orientation applied, alpha left out: codecs are compared on RGB."""
+    return open_photo(path).pixels
+
+
+def to_rgb(image: Image.Image) -> Pixels:
+    """What a codec decoded, as (H, W, 3) uint8."""
+    return np.asarray(image.convert("RGB"))

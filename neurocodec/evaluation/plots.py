@@ -1,0 +1,94 @@
+"""Rate-distortion plots, drawn straight onto Agg: pyplot and its global state are not involved."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from neurocodec.evaluation.curves import Curve, Metric
+from neurocodec.evaluation.extras import require
+
+_LABELS: dict[Metric, str] = {
+    "psnr": "PSNR over RGB (dB)",
+    "ms_ssim": "MS-SSIM over RGB, −10·log₁₀(1 − x) (dB)",
+}
+_MARKERS = "osD^vP*X"
+_DASHES = ((4, 2), (1, 1.5), (6, 2, 1, 2))
+_MAX_BPP = 1.6
+
+
+def plot(
+    path: Path,
+    metric: Metric,
+    measured: Sequence[Curve],
+    published: Sequence[Curve] = (),
+    *,
+    emphasis: Sequence[str] = (),
+    title: str = "",
+) -> None:
+    """Write a PNG of quality over rate, up to 1.6 bpp.
+
+    Curves measured here are solid with markers, those in ``emphasis`` thick; published ones are
+    thin and dashed. A curve without this metric is left out, and so is one that was trained for
+    the other metric where its twin is there (names that end in -mse and -msssim).
+    """
+    require("matplotlib")
+    from matplotlib import colormaps
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6.2), dpi=140, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    bold, muted = colormaps["tab10"], colormaps["tab20b"]
+    for i, curve in enumerate(_of_metric(measured, metric)):
+        axes.plot(
+            *_visible(curve, metric),
+            color=bold(i % 10),
+            marker=_MARKERS[i % len(_MARKERS)],
+            markersize=5,
+            linewidth=3 if curve.name in emphasis else 1.6,
+            zorder=4 if curve.name in emphasis else 3,
+            label=curve.name,
+        )
+    for i, curve in enumerate(_of_metric(published, metric)):
+        x, y = _visible(curve, metric)
+        axes.plot(
+            x,
+            y,
+            color=muted(7 * i % 20),
+            linewidth=1,
+            dashes=_DASHES[i % len(_DASHES)],
+            marker="x" if len(x) == 1 else None,
+            zorder=2,
+            label=curve.name,
+        )
+    axes.set(xlabel="bits per pixel, whole files", ylabel=_LABELS[metric], title=title)
+    axes.set_xlim(0, _MAX_BPP)
+    axes.grid(True, color="0.9")
+    axes.set_axisbelow(True)
+    if axes.lines:
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+    figure.savefig(path, format="png")
+
+
+def _of_metric(curves: Sequence[Curve], metric: Metric) -> list[Curve]:
+    own, other = ("-mse", "-msssim") if metric == "psnr" else ("-msssim", "-mse")
+    names = {curve.name for curve in curves}
+    return [
+        curve
+        for curve in curves
+        if curve.quality(metric) is not None
+        and not (curve.name.endswith(other) and curve.name.removesuffix(other) + own in names)
+    ]
+
+
+def _visible(curve: Curve, metric: Metric) -> tuple[list[float], list[float]]:
+    """Finite points up to the end of the axis, and one beyond so that the line runs on to it."""
+    points = [
+        (x, y)
+        for x, y in zip(curve.bpp, curve.quality(metric) or (), strict=True)
+        if math.isfinite(y)
+    ]
+    inside = sum(x <= _MAX_BPP for x, _ in points)
+    kept = points[: inside + 1]
+    return [x for x, _ in kept], [y for _, y in kept]

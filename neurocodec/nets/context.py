@@ -1,0 +1,177 @@
+"""The context model: probabilities of a group's symbols, pass by pass.
+
+3D masked convolutions over (channel, row, column) as in CVQN (arXiv 2007.12619, section 3.4) and
+Mentzer et al. (arXiv 1801.04260), but masked by *pass number* (see `passes`): all symbols of a
+pass are predicted at once. 2D convolutions over everything decoded before (earlier groups, the
+importance map, the quality) enter the first 3D layer as a bias.
+
+The training loop and the coder run the same `GroupContext.step`, so that they cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from neurocodec.nets.passes import pass_numbers
+
+INPUT_RANGE = 2.0  # level values reach the network scaled to about ±this
+
+
+class State(NamedTuple):
+    """Features of the symbols met so far, (B, F, n, H, W) each; zero where not met yet."""
+
+    first: Tensor
+    middle: Tensor
+    last: Tensor
+
+
+class LevelLogits(nn.Module):
+    """The final layer: F features a voxel -> Q logits, aware that levels lie on a line.
+
+    logit_k = 1 − √(1 + ((μ_k − m)/s)²) + Σ_r c_r B_rk + b_k, with location m, log-scale and the
+    few c_r linear in the features. A plain linear layer has to learn each of Q rows alone, which
+    is slow for the 127 levels of the coarsest group; this one begins as a smooth density.
+    """
+
+    def __init__(self, features: int, levels: int, rank: int) -> None:
+        super().__init__()
+        self.rank = rank
+        self.half_range = levels / 2
+        self.head = nn.Conv3d(features, 2 + rank, 1)
+        nn.init.zeros_(self.head.bias)
+        with torch.no_grad():
+            self.head.weight *= 0.1
+        self.basis = nn.Parameter(torch.randn(rank, levels) * 0.1)
+        self.bias = nn.Parameter(torch.zeros(levels))
+        self.log_scale = nn.Parameter(torch.tensor(levels / 16).log())
+
+    def parameters_of(self, features: Tensor) -> Tensor:
+        """(B, F, n, H, W) -> (B, 2 + rank, n, H, W): location, log-scale, coefficients."""
+        return self.head(features)
+
+    def forward(self, parameters: Tensor, mu: Tensor) -> Tensor:
+        """(N, 2 + rank) and level values (Q,) -> logits (N, Q), unnormalized, in nats."""
+        location = parameters[:, 0:1] * (self.half_range / INPUT_RANGE)
+        inverse_scale = torch.exp(-(self.log_scale + parameters[:, 1:2]).clamp(-6, 6))
+        distance = (mu[None, :] - location) * inverse_scale
+        return (
+            1
+            - torch.sqrt(1 + distance * distance)
+            + torch.addmm(self.bias, parameters[:, 2:], self.basis)
+        )
+
+
+class GroupContext(nn.Module):
+    """Context model of one group of ``size`` channels, given ``previous`` decoded channels."""
+
+    def __init__(
+        self,
+        size: int,
+        levels: int,
+        previous: int,
+        passes: int,
+        features: int,
+        hidden: int,
+        residual_kernel: int,
+        rank: int,
+    ) -> None:
+        super().__init__()
+        self.size, self.levels, self.passes, self.features = size, levels, passes, features
+        reach = 5 if passes > 2 else 3  # a sparse first grid has its neighbours further away
+        self.condition = nn.Sequential(
+            nn.Conv2d(previous + size + 2, hidden, reach, padding=reach // 2),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(hidden, hidden, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(hidden, features * size, 1),
+        )
+        self.hollow = nn.Conv3d(1, features, 3, padding=(0, 1, 1), bias=False)
+        kernel = (3, residual_kernel, residual_kernel)
+        padding = (1, residual_kernel // 2, residual_kernel // 2)
+        self.residual_a = nn.Conv3d(features, features, kernel, padding=padding)
+        self.residual_b = nn.Conv3d(features, features, kernel, padding=padding)
+        self.logits = LevelLogits(features, levels, rank)
+
+    def start(self, like: Tensor) -> State:
+        batch, _, rows, cols = like.shape
+        empty = like.new_zeros(batch, self.features, self.size, rows, cols)
+        return State(empty, empty, empty)
+
+    def step(
+        self, index: int, known: Tensor, previous: Tensor, side: Tensor, order: Tensor, state: State
+    ) -> State:
+        """Features of the voxels of pass ``index``, added to those of earlier passes.
+
+        known: (B, n, H, W), this group's values scaled by `scale_values`, zero from pass ``index``
+        on; previous: (B, P, H, W), all earlier groups' values, scaled; side: (B, 2, H, W), map and
+        quality in [0, 1]; order: (H, W), pass numbers.
+        """
+        batch, _, rows, cols = known.shape
+        now = (order == index)[None, None, None]
+        bias = self.condition(torch.cat([previous, known, side], dim=1))
+        bias = bias.view(batch, self.features, self.size, rows, cols)
+        # The slab is one channel taller on each side: the last channel of the previous group is
+        # known everywhere, the first of the next group nowhere.
+        below = previous[:, -1:] if previous.shape[1] else torch.zeros_like(known[:, :1])
+        slab = torch.cat([below, known, torch.zeros_like(below)], dim=1)
+        first = torch.where(now, F.leaky_relu(self.hollow(slab[:, None]) + bias, 0.1), state.first)
+        middle = torch.where(now, F.leaky_relu(self.residual_a(first), 0.1), state.middle)
+        last = torch.where(now, first + self.residual_b(middle), state.last)
+        return State(first, middle, last)
+
+
+def scale_values(values: Tensor, levels: int) -> Tensor:
+    """Level values of a group -> network input of about ±INPUT_RANGE."""
+    return values * (2 * INPUT_RANGE / levels)
+
+
+class ContextModel(nn.Module):
+    """One `GroupContext` a group, in coding order."""
+
+    def __init__(
+        self,
+        sizes: list[int],
+        levels: list[int],
+        passes: list[int],
+        features: int,
+        hidden: int,
+        residual_kernel: int,
+        rank: int,
+    ) -> None:
+        super().__init__()
+        self.groups = nn.ModuleList()
+        previous = 0
+        for size, group_levels, group_passes in zip(sizes, levels, passes, strict=True):
+            self.groups.append(
+                GroupContext(
+                    size, group_levels, previous, group_passes, features, hidden,
+                    residual_kernel, rank,
+                )  # fmt: skip
+            )
+            previous += size
+
+    def forward(self, values: list[Tensor], mus: list[Tensor], side: Tensor) -> list[Tensor]:
+        """Teacher forcing: logits of all symbols given the values of all groups.
+
+        values: per group (B, n, H, W) level values; mus: per group (Q,);
+        returns per group (B, n, H, W, Q).
+        """
+        previous = values[0][:, :0]
+        out = []
+        for group, value, mu in zip(self.groups, values, mus, strict=True):
+            scaled = scale_values(value, group.levels)
+            order = pass_numbers(group.passes, *value.shape[2:], device=value.device)
+            state = group.start(value)
+            for index in range(group.passes):
+                known = scaled * (order < index)
+                state = group.step(index, known, previous, side, order, state)
+            parameters = group.logits.parameters_of(state.last).movedim(1, -1)
+            shape = parameters.shape[:-1]
+            logits = group.logits(parameters.reshape(-1, parameters.shape[-1]), mu)
+            out.append(logits.view(*shape, group.levels))
+            previous = torch.cat([previous, scaled], dim=1)
+        return out

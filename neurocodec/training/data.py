@@ -1,0 +1,84 @@
+"""Photographs for training: decoded once into memory, cropped at random."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from neurocodec.errors import InvalidArgument
+
+SUFFIXES = {".avif", ".png", ".webp", ".jpg", ".jpeg"}
+
+
+def list_photos(folders: Sequence[str | Path]) -> list[Path]:
+    """All photographs below the folders, in an order that depends on their names alone."""
+    paths = [p for folder in folders for p in Path(folder).rglob("*")]
+    paths = [p for p in paths if p.suffix.lower() in SUFFIXES]
+    if not paths:
+        raise InvalidArgument(f"no photographs below {', '.join(map(str, folders))}")
+    return sorted(paths, key=lambda p: hashlib.sha256(p.name.encode()).digest())
+
+
+def digest(paths: Sequence[Path]) -> str:
+    """SHA-256 over names and sizes: names the data set in a model card."""
+    lines = "".join(f"{p.name} {p.stat().st_size}\n" for p in sorted(paths, key=lambda p: p.name))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def decode(paths: Sequence[Path], smallest: int, workers: int = 2) -> list[Tensor]:
+    """Each photograph as (3, H, W) uint8; those with a side below ``smallest`` are dropped."""
+
+    def one(path: Path) -> Tensor | None:
+        with Image.open(path) as image:
+            if min(image.size) < smallest:
+                return None
+            array = np.asarray(image.convert("RGB"))
+        return torch.from_numpy(array.transpose(2, 0, 1).copy())
+
+    with ThreadPoolExecutor(workers) as pool:
+        return [photo for photo in pool.map(one, paths) if photo is not None]
+
+
+class Crops:
+    """Random square crops, flipped and turned; an epoch is one crop of each photograph."""
+
+    def __init__(
+        self, photos: list[Tensor], crop: int, batch: int, generator: torch.Generator
+    ) -> None:
+        self.photos, self.crop, self.batch, self.generator = photos, crop, batch, generator
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(len(self.photos) // self.batch, 1)
+
+    def _below(self, limit: int) -> int:
+        return int(torch.randint(limit, (1,), generator=self.generator))
+
+    def next(self, device: torch.device) -> Tensor:
+        """(B, 3, crop, crop) float32 in [0, 1]."""
+        out = []
+        for _ in range(self.batch):
+            photo = self.photos[self._below(len(self.photos))].to(device)
+            top = self._below(photo.shape[1] - self.crop + 1)
+            left = self._below(photo.shape[2] - self.crop + 1)
+            patch = photo[:, top : top + self.crop, left : left + self.crop]
+            turn = self._below(8)
+            patch = torch.rot90(patch, turn % 4, (1, 2))
+            out.append(patch.flip(2) if turn >= 4 else patch)
+        return torch.stack(out).float() / 255
+
+
+def centre_crops(photos: list[Tensor], size: int) -> Tensor:
+    """The middle of each photograph: (N, 3, size, size) float32 in [0, 1]."""
+    crops = []
+    for photo in photos:
+        top, left = (photo.shape[1] - size) // 2, (photo.shape[2] - size) // 2
+        crops.append(photo[:, top : top + size, left : left + size])
+    return torch.stack(crops).float() / 255

@@ -1,0 +1,54 @@
+"""The rate–distortion loss."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from pytorch_msssim import ms_ssim
+from torch import Tensor
+
+from neurocodec.nets.cvqn import Output
+from neurocodec.nets.gain import QUALITY_MAX, QUALITY_MIN
+from neurocodec.training.recipe import LossConfig
+
+
+class Losses(NamedTuple):
+    """``total`` to minimise; the rest for curves: bits per pixel, dB, and MS-SSIM in [0, 1]."""
+
+    total: Tensor
+    bpp: Tensor
+    psnr: Tensor
+    ms_ssim: Tensor
+
+
+def distortion_weight(quality: Tensor, config: LossConfig) -> Tensor:
+    """λ(q), geometric in quality: (B,) -> (B,)."""
+    low, high = config.weight
+    share = (quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN)
+    return low * (high / low) ** share
+
+
+def rate_distortion(x: Tensor, output: Output, quality: Tensor, config: LossConfig) -> Losses:
+    """Loss of one batch. x: (B, 3, H, W) in [0, 1], H and W above 160 where MS-SSIM counts."""
+    pixels = x.shape[2] * x.shape[3]
+    bpp = output.bits / pixels
+    mse = torch.mean((output.x_hat - x) ** 2, dim=(1, 2, 3))
+    weight = distortion_weight(quality, config)
+    if config.distortion == "ms-ssim":
+        similarity = ms_ssim(output.x_hat, x, data_range=1.0, size_average=False)
+        distortion = 1 - similarity + config.mse_share * mse
+    else:
+        similarity = torch.full_like(mse, float("nan"))
+        distortion = mse * 255**2
+    total = weight * distortion + bpp + config.likelihood * output.quantizer_nll
+    if output.importance is not None:
+        m = output.importance
+        variation = (m[:, :, 1:] - m[:, :, :-1]).abs().sum((1, 2, 3)) + (
+            m[:, :, :, 1:] - m[:, :, :, :-1]
+        ).abs().sum((1, 2, 3))
+        total = total + config.map_smoothness * variation / pixels
+    middle = (config.weight[0] * config.weight[1]) ** 0.5
+    total = total * (middle / weight) ** config.balance
+    psnr = -10 * torch.log10(mse.detach().clamp(min=1e-10))
+    return Losses(total.mean(), bpp.detach(), psnr, similarity.detach())

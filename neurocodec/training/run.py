@@ -1,0 +1,246 @@
+"""The one training loop: resumable at any step."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from neurocodec.nets.cvqn import CVQN
+from neurocodec.training import data, recipe
+from neurocodec.training.loss import rate_distortion
+from neurocodec.training.reconstruction import refresh_importance
+
+VALIDATION_CROP = 256
+VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
+CURVES = ("step", "quality", "bpp", "psnr", "ms_ssim", "seconds")
+
+
+def parameter_groups(model: CVQN, config: recipe.OptimizerConfig) -> list[dict]:
+    """Parameters by part, each with its own rate."""
+    groups: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if name.startswith("quantizers"):
+            part = "quantizer" if name.endswith("mu") else "spread"
+        elif name.startswith("context"):
+            part = "context"
+        elif "gain" in name:
+            part = "gains"
+        else:
+            part = "transforms"
+        groups.setdefault(part, []).append(parameter)
+    return [{"params": v, "lr": getattr(config, k), "base": getattr(config, k)}
+            for k, v in groups.items()]  # fmt: skip
+
+
+def learning_rate(step: int, total: int, per_epoch: int, config: recipe.OptimizerConfig) -> float:
+    """Factor on every part's rate at ``step`` of ``total``."""
+    warm = min((step + 1) / (config.warmup + 1), 1.0)
+    if config.schedule == "cosine":
+        return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(step / total, 1.0))))
+    passed = sum(step >= milestone * per_epoch for milestone in config.milestones)
+    return warm * config.factor**passed
+
+
+class Trainer:
+    """Model, average, optimizer and data of one run. ``step`` counts finished steps."""
+
+    def __init__(
+        self, config: recipe.Recipe, photos: list[Tensor], device: str | torch.device = "cpu"
+    ) -> None:
+        self.config = config
+        self.device = torch.device(device)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.model = CVQN(config.model).to(self.device)
+        # Convolutions of the transforms run a fifth faster so; the 3D context model has no such form.
+        self.model.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.optimizer = torch.optim.Adam(
+            parameter_groups(self.model, config.optimizer), fused=True
+        )
+        held_out = min(config.data.validation, max(len(photos) - 1, 0))
+        large = [p for p in photos if min(p.shape[1:]) >= VALIDATION_CROP][:held_out]
+        held = {id(p) for p in large}
+        self.validation = data.centre_crops(large, VALIDATION_CROP) if large else None
+        kept = [p.to(self.device) for p in photos if id(p) not in held]
+        self.crops = data.Crops(kept, config.data.crop, config.data.batch, self.generator)
+        self.step = 0
+
+    @property
+    def total_steps(self) -> int:
+        return self.config.steps or self.config.epochs * self.crops.steps_per_epoch
+
+    def advance(self) -> dict[str, float]:
+        """One optimizer step. Returns what a progress bar shows."""
+        config = self.config
+        x = self.crops.next(self.device).contiguous(memory_format=torch.channels_last)
+        batch = x.shape[0]
+        # Stratified, so that every batch has low, middle and high rates.
+        share = (torch.arange(batch) + torch.rand(batch, generator=self.generator)) / batch
+        quality = (1 + 99 * share).to(self.device)
+        use_map = torch.rand(batch, generator=self.generator) < config.map_share
+        output = self.model(x, quality, use_map.to(self.device))
+        losses = rate_distortion(x, output, quality, config.loss)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.total.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip)
+        factor = learning_rate(
+            self.step, self.total_steps, self.crops.steps_per_epoch, config.optimizer
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base"] * factor
+        self.optimizer.step()
+        self.step += 1
+        self._track()
+        epoch = config.refresh_importance * self.crops.steps_per_epoch
+        if config.model.importance == "re" and self.step % epoch == 0:
+            assert self.validation is not None
+            refresh_importance(self.model, self.validation[:4].to(self.device))
+            self.average.importance.weight.copy_(self.model.importance.weight)
+        return {
+            "loss": losses.total.item(),
+            "bpp": losses.bpp.mean().item(),
+            "psnr": losses.psnr.mean().item(),
+        }
+
+    def _track(self) -> None:
+        """Exponential moving average, shorter at the start where weights move fast."""
+        decay = min(self.config.optimizer.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                list(self.average.parameters()), list(self.model.parameters()), 1 - decay
+            )
+
+    @torch.no_grad()
+    def validate(self) -> list[dict[str, float]]:
+        """Estimated bits and quality of the averaged model on held-out crops, a row a quality."""
+        if self.validation is None:
+            return []
+        rows = []
+        for quality in VALIDATION_QUALITIES:
+            results = []
+            for x in self.validation.to(self.device).split(4):
+                qualities = torch.full((x.shape[0],), quality, device=self.device)
+                output = self.average(x, qualities)
+                output = output._replace(x_hat=output.x_hat.clamp(0, 1))
+                results.append(
+                    rate_distortion(
+                        x, output, qualities, recipe.LossConfig(distortion="ms-ssim")
+                    )
+                )
+            rows.append(
+                {
+                    "step": self.step,
+                    "quality": quality,
+                    **{
+                        k: torch.cat([getattr(r, k) for r in results]).mean().item()
+                        for k in ("bpp", "psnr", "ms_ssim")
+                    },
+                }
+            )
+        return rows
+
+    def state(self) -> dict:
+        return {
+            "recipe": recipe.to_dict(self.config),
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def restore(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.step = state["step"]
+
+
+def save(trainer: Trainer, path: Path) -> None:
+    """Write the checkpoint under a temporary name, then rename: a kill leaves the old one."""
+    temporary = path.with_suffix(".tmp")
+    torch.save(trainer.state(), temporary)
+    os.replace(temporary, path)
+
+
+def run(
+    recipe_path: str | Path,
+    data_dirs: Sequence[str | Path],
+    out_dir: str | Path,
+    *,
+    resume: bool = True,
+    device: str = "cpu",
+    max_steps: int | None = None,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Train a recipe; returns the checkpoint's path, ``out_dir/checkpoint.pt``.
+
+    Continues from that checkpoint if it is there and ``resume``. SIGINT and SIGTERM finish the
+    step in hand, save and return. ``max_steps`` bounds the steps of this call, not of the recipe.
+    ``out_dir/curves.csv`` gains validation rows. ``progress``: None shows a bar on a terminal.
+    """
+    config = recipe.load(recipe_path)
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = out / "checkpoint.pt"
+    before = torch.get_num_threads()
+    if threads:
+        torch.set_num_threads(threads)
+    paths = data.list_photos(data_dirs)
+    trainer = Trainer(config, data.decode(paths, config.data.crop), device)
+    if resume and checkpoint.exists():
+        trainer.restore(torch.load(checkpoint, map_location=device, weights_only=True))
+    (out / "recipe.yaml").write_text(str(config), encoding="utf-8")
+
+    stop = threading.Event()
+    previous = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, lambda *_: stop.set())
+    last = trainer.total_steps
+    if max_steps is not None:
+        last = min(last, trainer.step + max_steps)
+    started = time.monotonic()
+    try:
+        bar = tqdm(
+            total=trainer.total_steps,
+            initial=trainer.step,
+            disable=None if progress is None else not progress,
+            unit="step",
+        )
+        with bar, open(out / "curves.csv", "a", newline="", encoding="utf-8") as file:
+            curves = csv.DictWriter(file, CURVES)
+            if file.tell() == 0:
+                curves.writeheader()
+            while trainer.step < last and not stop.is_set():
+                shown = trainer.advance()
+                bar.set_postfix({k: f"{v:.3f}" for k, v in shown.items()}, refresh=False)
+                bar.update()
+                if trainer.step % config.validate_every == 0 or trainer.step == last:
+                    seconds = round(time.monotonic() - started, 1)
+                    curves.writerows({**row, "seconds": seconds} for row in trainer.validate())
+                    file.flush()
+                if trainer.step % config.checkpoint_every == 0:
+                    save(trainer, checkpoint)
+        save(trainer, checkpoint)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        torch.set_num_threads(before)
+    return checkpoint
