@@ -3,7 +3,7 @@
 >>> from neurocodec import container
 >>> file = container.NczFile(
 ...     codec=1, model=1, model_digest=bytes(4), width=5, height=3, mode=container.Mode.RGB,
-...     header=container.LearnedHeader(quality=50.0, grid_offset=0, groups=(container.Group(8, 5),)),
+...     header=container.LearnedHeader(50.0, grid_offset=0, groups=(container.Group(8, 5),)),
 ...     streams=(b"coded",),
 ... )
 >>> container.read(container.write(file)) == file

@@ -1,10 +1,10 @@
-"""Kinds of header field. A kind knows how its value is stored, restored and checked, once for both."""
+"""Kinds of header field. Each knows how its value is stored, restored and checked."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from operator import index
 from typing import Any
@@ -18,9 +18,17 @@ Blame = Callable[[str], NczError]
 
 @dataclass(frozen=True)
 class Field(ABC):
-    """A header field: ``name`` is the attribute of the record that holds its value."""
+    """A header field: ``name`` is the attribute of the record that holds its value.
+
+    ``of`` goes before the name in messages, where the name alone would not tell.
+    """
 
     name: str
+    of: str = field(default="", kw_only=True)
+
+    @property
+    def label(self) -> str:
+        return f"{self.of} {self.name}".lstrip()
 
     @abstractmethod
     def put(self, value: Any) -> bytes:
@@ -37,7 +45,7 @@ class Field(ABC):
 
 @dataclass(frozen=True)
 class Int(Field):
-    """An integer from ``low`` to ``high``, stored in ``size`` bytes, or as a varint if size is 0."""
+    """An integer from ``low`` to ``high`` in ``size`` bytes, or in a varint if ``size`` is 0."""
 
     size: int
     low: int
@@ -46,7 +54,7 @@ class Int(Field):
     def _check(self, value: int, blame: Blame) -> int:
         if not self.low <= value <= self.high:
             found, low, high = map(self._shown, (value, self.low, self.high))
-            raise blame(f"{self.name} is {found}, the format allows {low} to {high}")
+            raise blame(f"{self.label} is {found}, the format allows {low} to {high}")
         return value
 
     def _shown(self, stored: int) -> str:
@@ -57,7 +65,7 @@ class Int(Field):
         return checked.to_bytes(self.size, "little") if self.size else varint(checked)
 
     def get(self, cursor: Cursor) -> Any:
-        stored = cursor.unsigned(self.size, self.name) if self.size else cursor.varint(self.name)
+        stored = cursor.unsigned(self.size, self.label) if self.size else cursor.varint(self.label)
         return self._check(stored, unreadable)
 
 
@@ -81,7 +89,7 @@ class Fixed(Int):
     def put(self, value: Any) -> bytes:
         stored = float(value) * QUALITY_STEPS
         if not stored.is_integer():  # NaN and infinity are no integers either
-            raise unwritable(f"{self.name} is {value}, no multiple of 1/{QUALITY_STEPS}")
+            raise unwritable(f"{self.label} is {value}, no multiple of 1/{QUALITY_STEPS}")
         return super().put(int(stored))
 
     def _shown(self, stored: int) -> str:
@@ -99,11 +107,11 @@ class Raw(Field):
 
     def put(self, value: bytes) -> bytes:
         if len(value) != self.size:
-            raise unwritable(f"{self.name} has {len(value)} bytes, the format has {self.size}")
+            raise unwritable(f"{self.label} has {len(value)} bytes, the format has {self.size}")
         return bytes(value)
 
     def get(self, cursor: Cursor) -> bytes:
-        return bytes(cursor.take(self.size, self.name))
+        return bytes(cursor.take(self.size, self.label))
 
     def describe(self, value: bytes) -> str:
         return value.hex()
@@ -135,14 +143,14 @@ class Records(Field):
 
 def put_all(fields: tuple[Field, ...], record: Any) -> bytes:
     """Stores the attributes of a record that the table names, in its order."""
-    return b"".join(field.put(getattr(record, field.name)) for field in fields)
+    return b"".join(entry.put(getattr(record, entry.name)) for entry in fields)
 
 
 def get_all(fields: tuple[Field, ...], cursor: Cursor) -> dict[str, Any]:
     """Reads what :func:`put_all` stored: values by name."""
-    return {field.name: field.get(cursor) for field in fields}
+    return {entry.name: entry.get(cursor) for entry in fields}
 
 
 def describe_all(fields: tuple[Field, ...], record: Any) -> dict[str, Any]:
     """The attributes of a record that the table names, as JSON can hold them."""
-    return {field.name: field.describe(getattr(record, field.name)) for field in fields}
+    return {entry.name: entry.describe(getattr(record, entry.name)) for entry in fields}

@@ -137,7 +137,7 @@ def _parse(data: Bytes) -> _Parsed:
 
 def _unwrap(data: Bytes) -> Cursor:
     """What lies between length and checksum, after both were found right."""
-    whole = memoryview(data)
+    whole = memoryview(data).cast("B")
     signature = bytes(whole[: len(MAGIC)])
     if signature != MAGIC:
         if MAGIC.startswith(signature):

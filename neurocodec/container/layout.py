@@ -11,7 +11,7 @@ MAGIC = b"\x89NCZ"
 VERSION = 1
 
 CODECS = {1: "cvqn"}
-"""Wire ids of the codecs. Append only; 2 comrec, 3 vae, 4 nearlossless, 5 rnn, 6 srgan are taken."""
+"""Wire ids of the codecs. Append only; SPEC.md has those that are reserved."""
 
 VARINT = 0
 """Size of an Int that is stored as a varint."""
@@ -35,8 +35,8 @@ IMAGE = (
 """Attributes of NczFile, in the order of the file. Before them comes the codec."""
 
 GROUP = (
-    Int("size", VARINT, 1, MAX_CHANNELS),
-    Int("levels", VARINT, 2, 1024),
+    Int("size", VARINT, 1, MAX_CHANNELS, of="group"),
+    Int("levels", VARINT, 2, 1024, of="group"),
 )
 """Attributes of Group."""
 
@@ -48,9 +48,9 @@ LEARNED = (
 """Attributes of LearnedHeader that are always there."""
 
 MAP = (
-    Int("rows", VARINT, 1, MAX_SIDE),
-    Int("cols", VARINT, 1, MAX_SIDE),
-    Int("levels", 1, 2, 16),
+    Int("rows", VARINT, 1, MAX_SIDE, of="importance map"),
+    Int("cols", VARINT, 1, MAX_SIDE, of="importance map"),
+    Int("levels", 1, 2, 16, of="importance map"),
 )
 """Attributes of ImportanceMap, before its values."""
 

@@ -11,7 +11,7 @@ from math import factorial
 
 
 def rank_bytes(n: int) -> int:
-    """Bytes that hold any rank of a permutation of range(n): 15 for n = 32, 147 for n = 192."""
+    """Bytes that hold any rank of a permutation of range(n): 15 for n = 32, 149 for n = 192."""
     return ((factorial(n) - 1).bit_length() + 7) // 8
 
 

@@ -72,7 +72,7 @@ class Deflated(Section):
 
     @property
     def _size(self) -> Int:
-        return Int(f"size of {self.name}", VARINT, 0, MAX_METADATA_BYTES)
+        return Int("size", VARINT, 0, MAX_METADATA_BYTES, of=self.name)
 
     def put(self, value: bytes, file: NczFile) -> bytes:
         size = self._size.put(len(value))
@@ -84,14 +84,15 @@ class Deflated(Section):
         data = payload.rest()
         if size == 0:
             if len(data) > MAX_METADATA_BYTES:
-                raise unreadable(f"{self.name} has {len(data)} bytes, over {MAX_METADATA_BYTES}")
+                cause = f"{self.name} has {len(data)} bytes, the format allows {MAX_METADATA_BYTES}"
+                raise unreadable(cause)
             return lambda: bytes(data)
         return lambda: packing.inflate(data, size, packing.RAW_DEFLATE, self.name)
 
 
 @dataclass(frozen=True)
 class Order(Section):
-    """A permutation of the C channels: its rank, little-endian, in as many bytes as C! - 1 needs."""
+    """A permutation of the C channels: its rank, in as many bytes as C! - 1 needs."""
 
     def put(self, value: tuple[int, ...], file: NczFile) -> bytes:
         channels = _channels(file)

@@ -1,4 +1,4 @@
-"""Bytes and integers: the cursor that reads them, the varint, and who is to blame if they are wrong."""
+"""Bytes and integers: the cursor that reads them, the varint, and the errors of both directions."""
 
 from __future__ import annotations
 

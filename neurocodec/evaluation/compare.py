@@ -85,7 +85,8 @@ def _read(path: Path, device: str) -> Pixels:
     if suffix == ".ncz":
         import neurocodec
 
-        return to_rgb(neurocodec.decode(_bytes(path), device=device))
+        data = _bytes(path)
+        return to_rgb(neurocodec.decode(data, device=device))
     peer = peers.for_suffix(suffix)
     if peer is None or peer.package is None:
         return read_rgb(path)

@@ -39,7 +39,7 @@ def plot(
     figure = Figure(figsize=(10, 6.2), dpi=140, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    bold, muted = colormaps["tab10"], colormaps["tab20b"]
+    bold, muted = colormaps["tab10"], colormaps["Dark2"]
     for i, curve in enumerate(_of_metric(measured, metric)):
         axes.plot(
             *_visible(curve, metric),
@@ -55,7 +55,7 @@ def plot(
         axes.plot(
             x,
             y,
-            color=muted(7 * i % 20),
+            color=muted(i % 8),
             linewidth=1,
             dashes=_DASHES[i % len(_DASHES)],
             marker="x" if len(x) == 1 else None,
@@ -64,6 +64,12 @@ def plot(
         )
     axes.set(xlabel="bits per pixel, whole files", ylabel=_LABELS[metric], title=title)
     axes.set_xlim(0, _MAX_BPP)
+    drawn = [
+        _visible(c, metric) for group in (measured, published) for c in _of_metric(group, metric)
+    ]
+    shown = [y for xs, ys in drawn for x, y in zip(xs, ys, strict=True) if x <= _MAX_BPP]
+    if shown:
+        axes.set_ylim(min(shown) - 0.5, max(shown) + 0.5)
     axes.grid(True, color="0.9")
     axes.set_axisbelow(True)
     if axes.lines:

@@ -72,7 +72,9 @@ def bd_table(entries: Sequence[BdEntry], metric: Metric) -> str:
     """Markdown: a line for each reference, a column for each codec."""
     cells = {(e.reference, e.codec): e for e in entries if e.metric == metric}
     codecs = list(dict.fromkeys(codec for _, codec in cells))
-    references = list(dict.fromkeys(reference for reference, _ in cells))
+    named = dict.fromkeys(reference for reference, _ in cells)
+    references = [codec for codec in codecs if codec in named]
+    references += [reference for reference in named if reference not in codecs]
     if not cells:
         return "No curve to compare with.\n"
     lines = [
@@ -159,6 +161,11 @@ def summary(
         "overlap; negative means fewer bytes than the reference.",
         "Run on: " + ", ".join(f"{name} {value}" for name, value in environment.items()) + ".",
     ]
+    if {entry.reference for entry in entries} - {row.codec for row in rows}:
+        notes.append(
+            "Published curves are means over the images of their authors: a BD-rate against one "
+            "says something only where these are the same images."
+        )
     if jobs > 1:
         notes.append(f"{jobs} measurements ran at once: the times say little.")
     if small:

@@ -96,6 +96,7 @@ def measure(entrant: Entrant, image: str, pixels: Pixels, crc32: str, quality: f
         data = entrant.codec.encode(photo, quality)
         encoded = time.perf_counter()
         decoded = entrant.codec.decode(data)
+        decoded.load()  # Pillow puts the work off until somebody looks
         done = time.perf_counter()
         copy = to_rgb(decoded)
         report = getattr(entrant.codec, "rate_report", None)

@@ -76,8 +76,9 @@ class Encoder(nn.Module):
             if config.gdn:
                 stages.append(GDN(inner))
             stages.append(ResidualGroup(inner, blocks, config.attention))
-            stages.append(nn.Conv2d(inner, following, 3 if following != inner else 1,
-                                    padding=1 if following != inner else 0))  # fmt: skip
+            # The last stage keeps its width, for which a 1×1 is enough.
+            kernel = 3 if following != inner else 1
+            stages.append(nn.Conv2d(inner, following, kernel, padding=kernel // 2))
         self.stages = nn.Sequential(*stages)
         self.features = nexts[-1]
         self.tail = nn.Conv2d(self.features, config.channels, 3, padding=1)
@@ -110,8 +111,8 @@ class Decoder(nn.Module):
 
 
 class Output(NamedTuple):
-    """x_hat (B, 3, H, W); bits (B,) of all symbols; map_level (B, 1, h, w) or None;
-    quantizer_nll, mean −log p(Z) in nats; importance (B, 1, h, w) or None."""
+    """x_hat (B, 3, H, W); bits (B,) of all symbols; group_bits (B, G); quantizer_nll, the mean
+    −log p(Z) in nats; importance (B, 1, h, w) in (0, 1) or None."""
 
     x_hat: Tensor
     bits: Tensor
@@ -214,8 +215,6 @@ class CVQN(nn.Module):
             start += size
 
         mus = [quantizer.mu for quantizer in self.quantizers]
-        # The coder sees values as data: the context model must not move the encoder towards
-        # values that are easier to predict *from*, only towards symbols that are likelier.
         all_logits = self.context(values, mus, self.side(level, quality, latent))
         group_bits = []
         for logits, assignment, group_mask in zip(all_logits, assignments, masks, strict=True):

@@ -31,7 +31,6 @@ class ChannelImportance(nn.Module):
             self.excite = nn.Sequential(
                 nn.Linear(channels, narrow), nn.ReLU(), nn.Linear(narrow, channels), nn.Sigmoid()
             )
-            # Starts at weight 1 for every channel, times a slope that keeps the given order.
         elif form not in ("predefined", "re"):
             raise ValueError(f"unknown channel importance {form!r}: use predefined, se or re")
 

@@ -58,6 +58,4 @@ class GMMQuantizer(nn.Module):
         index = score.detach().argmax(dim=-1)
         hard = F.one_hot(index, self.levels).to(soft.dtype)
         assignment = soft + (hard - soft).detach()
-        # μ is taken out of the graph here as in the source's soft path only: gradients reach it
-        # through the hard values too, since assignment @ μ is linear in both.
         return Quantized(assignment @ self.mu, index, assignment, log_likelihood)

@@ -94,5 +94,5 @@ def test_curves_that_cannot_be_compared(test, message):
 
 
 def test_the_reference_is_named_where_it_is_at_fault():
-    with pytest.raises(InvalidArgument, match="^the reference has 1 points"):
+    with pytest.raises(InvalidArgument, match=r"^the reference has 1 points"):
         bd_rate(([0.1], [30]), (RATES, QUALITIES))

@@ -9,7 +9,7 @@ from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation import bench, run
 from neurocodec.evaluation.rows import parse_rows
 
-from .conftest import FakeCodec
+from .conftest import FakeCodec, photo
 
 ANCHORS = {
     "published": {
@@ -85,7 +85,8 @@ def test_absent_peers_are_named_only_where_all_were_wanted(codec, folder, tmp_pa
     assert run(folder, tmp_path, models=[codec], qualities=[50], peers=()).absent == {}
 
 
-def test_threads_are_set_for_the_call_and_put_back(folder, tmp_path):
+def test_threads_are_set_for_the_call_and_put_back(tmp_path):
+    Image.fromarray(photo(1, 20, 20)).save(tmp_path / "small.png")
     before = torch.get_num_threads()
     seen = set()
 
@@ -95,7 +96,7 @@ def test_threads_are_set_for_the_call_and_put_back(folder, tmp_path):
             return super().decode(data)
 
     codec = Counts()
-    result = run(folder, tmp_path, models=[codec], peers=(), threads=before + 1)
+    result = run(tmp_path, tmp_path / "out", models=[codec], peers=(), threads=before + 1)
     assert seen == {before + 1}
     assert torch.get_num_threads() == before
     assert result.environment["threads"] == str(before + 1)

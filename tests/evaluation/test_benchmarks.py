@@ -7,8 +7,8 @@ from neurocodec.errors import InvalidArgument
 
 CURVES = {
     "published": {
-        "bpg-444": {"bpp": [0.1, 0.4, 1.2], "psnr": [28, 33, 39], "ms_ssim": [0.9, 0.96, 0.99]},
-        "half": {"bpp": [0.05, 0.2, 0.6], "psnr": [28, 33, 39], "ms_ssim": None},
+        "bpg-444": {"bpp": [0.2, 0.4, 1.2], "psnr": [28, 33, 39], "ms_ssim": [0.9, 0.96, 0.99]},
+        "half": {"bpp": [0.1, 0.2, 0.6], "psnr": [28, 33, 39], "ms_ssim": None},
     }
 }
 

@@ -1,5 +1,4 @@
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -7,7 +6,7 @@ from PIL import Image
 
 import neurocodec
 from neurocodec.errors import InvalidArgument, UnreadableImage
-from neurocodec.evaluation import compare
+from neurocodec.evaluation import compare, page
 from neurocodec.evaluation.metrics import ms_ssim, psnr
 from neurocodec.evaluation.page import Panel, default_crops, draw_page
 from neurocodec.evaluation.peers import select
@@ -81,10 +80,10 @@ def test_what_cannot_be_compared(original, tmp_path):
 
 
 def test_the_page_shows_the_same_crops_of_all(original, tmp_path):
-    copy, page = tmp_path / "copy.png", tmp_path / "page.png"
+    copy, sheet = tmp_path / "copy.png", tmp_path / "page.png"
     Image.fromarray(255 - photo(1)).save(copy)
-    compare(original, [copy], page, crops=[(10, 20, 140, 30), (0, 0, 8, 40)])
-    shown = np.asarray(Image.open(page))
+    compare(original, [copy], sheet, crops=[(10, 20, 140, 30), (0, 0, 8, 40)])
+    shown = np.asarray(Image.open(sheet))
     assert shown.shape == (64 + 60 + 12 + 80 + 12, 12 + 2 * (280 + 12), 3)
     top, second = slice(64, 124), slice(136, 216)
     truth = photo(1)
@@ -111,6 +110,18 @@ def test_default_crops_are_the_middle_and_the_worst():
     assert default_crops(small, [small]) == [(0, 0, 30, 20)]
 
 
+def test_the_worst_crop_is_the_worst_of_all(monkeypatch):
+    monkeypatch.setattr(page, "_CROP", 7)
+    truth, copy, other = photo(1, 20, 30), photo(2, 20, 30), photo(3, 20, 30)
+    _, (x, y, *_) = default_crops(truth, [copy, other])
+
+    def error(x, y):
+        window = np.s_[y : y + 7, x : x + 7]
+        return sum(((truth[window] * 1.0 - c[window]) ** 2).sum() for c in (copy, other))
+
+    assert error(x, y) == max(error(i, j) for i in range(14) for j in range(24))
+
+
 @pytest.mark.parametrize("box", [(-1, 0, 9, 9), (0, 0, 31, 9), (0, 12, 9, 9), (3, 3, 0, 5)])
 def test_crops_outside_are_refused(box):
     with pytest.raises(InvalidArgument, match="not inside the image of 30x20"):
@@ -119,10 +130,5 @@ def test_crops_outside_are_refused(box):
 
 def test_long_names_stay_in_their_column():
     panels = [Panel("x" * 300 + ".png", "", photo(1, 30, 20))] * 2
-    page = np.asarray(draw_page(panels, [(0, 0, 30, 20)]))
-    assert (page[:64, 272:284] > 250).all()  # the gap between the columns
-
-
-def test_the_module_needs_no_plugin_at_import():
-    assert compare.__module__ == "neurocodec.evaluation.compare"
-    assert "matplotlib.pyplot" not in sys.modules
+    sheet = np.asarray(draw_page(panels, [(0, 0, 30, 20)]))
+    assert (sheet[:64, 272:284] > 250).all()  # the gap between the columns

@@ -1,6 +1,7 @@
 import csv
 import io
 import math
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_tables_byte_for_byte():
     ]
     assert report.bd_table(entries, "psnr") == (
         "| against | ours | webp |\n| :-- | --: | --: |\n"
-        "| `jpeg` | −12.3 % | +7.0 % |\n| `webp` | +7.0 % | – |\n"
+        "| `webp` | +7.0 % | – |\n| `jpeg` | −12.3 % | +7.0 % |\n"
     )
     assert report.scores_table(entries, "jpeg") == (
         "| against jpeg | PSNR | MS-SSIM |\n| :-- | --: | --: |\n"
@@ -108,8 +109,18 @@ def test_the_summary_hides_nothing():
     ):
         assert part in text
     alone = report.summary([ROW], points, [], absent={}, environment={})
-    for part in ("ran at once", "too small", "Not measured"):
+    for part in ("ran at once", "too small", "Not measured", "Published curves"):
         assert part not in alone
+    (entry,) = report.bd_entries([replace(PSNR_ONLY, name="fake")], [BASE])
+    assert "Published curves are means over" in report.summary(
+        [ROW], points, [entry], absent={}, environment={}
+    )
+
+
+def test_measured_references_come_first_in_the_order_of_the_codecs():
+    entries = report.bd_entries([BASE, HALF], [BASE, HALF, PSNR_ONLY])
+    lines = report.bd_table(entries, "psnr").splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["`base`", "`half`", "`psnr-only`"]
 
 
 def test_points_csv():
@@ -117,7 +128,7 @@ def test_points_csv():
     assert lines == [
         {
             "codec": "fake", "quality": "50.0", "images": "1", "ms_ssim_images": "1",
-            "bytes": "10", "bpp": "10.0", "psnr": "31.25", "ms_ssim": "0.96",
+            "bytes": "10.0", "bpp": "10.0", "psnr": "31.25", "ms_ssim": "0.96",
             "encode_s": "0.5", "decode_s": "0.25",
         }
     ]  # fmt: skip
@@ -129,7 +140,7 @@ def pixels_of(path):
 
 
 def test_plots_show_what_they_are_given(tmp_path, monkeypatch):
-    monkeypatch.setenv("MPLBACKEND", "no-such-backend")  # pyplot would fail on it
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # importing it would fail
     one, two, three = (tmp_path / f"{i}.png" for i in range(3))
     plot(one, "psnr", [BASE], title="two images")
     plot(two, "psnr", [BASE], [HALF])

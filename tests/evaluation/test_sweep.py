@@ -1,6 +1,7 @@
 import io
 import math
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -104,6 +105,24 @@ def test_small_images_have_no_ms_ssim(codec, tmp_path):
     (row,) = sweep([entrant(codec, (50,))], [tmp_path / "small.png"], tmp_path / "rows.csv")
     assert math.isnan(row.ms_ssim)
     assert row.psnr > 20
+
+
+def test_decoding_is_timed_even_where_the_image_is_lazy(codec, tmp_path):
+    class Lazy(Image.Image):
+        def load(self):
+            time.sleep(0.2)
+            return super().load()
+
+    def decode(data):
+        image = Image.open(io.BytesIO(data)).convert("RGB")
+        image.__class__ = Lazy
+        return image
+
+    codec.decode = decode
+    Image.fromarray(photo(3, 20, 20)).save(tmp_path / "small.png")
+    (row,) = sweep([entrant(codec, (50,))], [tmp_path / "small.png"], tmp_path / "rows.csv")
+    assert row.decode_s >= 0.2
+    assert row.encode_s < 0.2
 
 
 def test_codecs_without_a_rate_report(folder, tmp_path):

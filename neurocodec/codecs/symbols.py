@@ -1,0 +1,128 @@
+"""Symbols to coded streams and back, by one walk over groups and passes.
+
+Encoder and decoder run the same `walk`; they differ only in what happens with a pass's
+probabilities. The context model runs in float64 and its logits are snapped to the coder's grid
+(DESIGN 5), so that the integers handed to the coder are the same on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neurocodec import coding
+from neurocodec.errors import CorruptStream
+from neurocodec.nets.context import ContextModel, scale_values
+from neurocodec.nets.passes import pass_numbers
+
+# (group, logits (N, Q) float64, where (n, H, W) bool) -> level index (N,) int64 of those voxels
+Exchange = Callable[[int, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class RateReport:
+    """Three counts that must agree: the estimate of the loss, the coder's output, the file."""
+
+    estimated_bits: float
+    coded_bits: int
+    file_bits: int
+
+
+@torch.no_grad()
+def walk(
+    context: ContextModel,
+    mus: Sequence[Tensor],
+    mask: Tensor | None,
+    side: Tensor,
+    exchange: Exchange,
+) -> list[Tensor]:
+    """Visit every pass in coding order and exchange its logits for its symbols.
+
+    context: in float64. mus: (Q,) float64 level values of each group. mask: (C, H, W) bool, which
+    symbols are coded, or None for all; the others hold the zero symbol. side: (1, 2, H, W)
+    float64. Returns the level indices of each group, (n, H, W) int64.
+    """
+    rows, cols = side.shape[2:]
+    previous = side[:, :0]
+    indices, start = [], 0
+    for number, (group, mu) in enumerate(zip(context.groups, mus, strict=True)):
+        zero = group.levels // 2
+        index = torch.full((group.size, rows, cols), zero, device=side.device)
+        order = pass_numbers(group.passes, rows, cols, side.device)
+        coded = None if mask is None else mask[start : start + group.size]
+        state = group.start(side.new_empty(1, group.size, rows, cols))
+        for step in range(group.passes):
+            now = (order == step).expand(group.size, -1, -1)
+            where = now if coded is None else now & coded
+            known = scale_values(mu[index], group.levels)[None] * (order < step)
+            state = group.step(step, known, previous, side, order, state)
+            if bool(where.any()):
+                parameters = group.logits.parameters_of(state.last)[0]
+                logits = group.logits(parameters[:, where].T, mu)
+                index[where] = exchange(number, logits, where)
+        indices.append(index)
+        previous = torch.cat([previous, scale_values(mu[index], group.levels)[None]], dim=1)
+        start += group.size
+    return indices
+
+
+def encode(
+    context: ContextModel,
+    mus: Sequence[Tensor],
+    mask: Tensor | None,
+    side: Tensor,
+    choose: Exchange,
+) -> tuple[tuple[bytes, ...], int, list[Tensor]]:
+    """Code what ``choose`` picks. Returns streams, the grid's offset, and indices a group."""
+    passes: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def exchange(group: int, logits: Tensor, where: Tensor) -> Tensor:
+        index = choose(group, logits, where)
+        passes.append((logits.cpu().numpy(), index.cpu().numpy().astype(np.int16)))
+        return index
+
+    indices = walk(context, mus, mask, side, exchange)
+    offset = coding.choose_offset([logits for logits, _ in passes])
+    streams = tuple(
+        coding.encode_symbols(coding.cdf_from_grid(coding.snap(logits, offset)), symbols)
+        for logits, symbols in passes
+    )
+    return streams, offset, indices
+
+
+def decode(
+    context: ContextModel,
+    mus: Sequence[Tensor],
+    mask: Tensor | None,
+    side: Tensor,
+    streams: Sequence[bytes],
+    offset: int,
+) -> tuple[list[Tensor], float]:
+    """The inverse of `encode`. Returns indices a group and the float cross-entropy in bits.
+
+    Raises CorruptStream where the number of streams is not what the passes need.
+    """
+    remaining = list(streams)
+    estimate = 0.0
+
+    def exchange(_: int, logits: Tensor, where: Tensor) -> Tensor:
+        nonlocal estimate
+        if not remaining:
+            raise CorruptStream(
+                f"{len(streams)} coded streams are too few for this image: re-encode it"
+            )
+        cdf = coding.cdf_from_grid(coding.snap(logits.cpu().numpy(), offset))
+        symbols = coding.decode_symbols(cdf, remaining.pop(0))
+        index = torch.from_numpy(symbols.astype(np.int64)).to(logits.device)
+        nats = torch.log_softmax(logits, dim=1).gather(1, index[:, None]).sum()
+        estimate -= float(nats) / float(np.log(2))
+        return index
+
+    indices = walk(context, mus, mask, side, exchange)
+    if remaining:
+        raise CorruptStream(f"{len(remaining)} coded streams too many for this image: re-encode it")
+    return indices, estimate

@@ -1,0 +1,24 @@
+"""Pixels in and out: whatever holds a photograph becomes a :class:`Photo`, and back.
+
+Colour: an ICC profile of an RGB or grey image is carried to the output, never applied. CMYK is
+converted to sRGB, through its profile where it has one.
+"""
+
+from neurocodec.image.alpha import pack_alpha, unpack_alpha
+from neurocodec.image.formats import Format, format_for, suffixes
+from neurocodec.image.output import save, write_atomically
+from neurocodec.image.photo import Photo, to_pil
+from neurocodec.image.source import open_photo
+
+__all__ = [
+    "Format",
+    "Photo",
+    "format_for",
+    "open_photo",
+    "pack_alpha",
+    "save",
+    "suffixes",
+    "to_pil",
+    "unpack_alpha",
+    "write_atomically",
+]

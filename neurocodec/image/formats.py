@@ -1,0 +1,131 @@
+"""The image formats that can be written: what each can hold, and how it is written.
+
+Lossless where the format can be, else near it: the picture has been through one lossy codec.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from neurocodec.errors import InvalidArgument, MissingDependency
+
+_ALL_METADATA = ("icc_profile", "exif", "xmp")
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format as Pillow writes it.
+
+    name: Pillow's. suffixes: lower case, with the dot. modes: of the images it can hold. metadata:
+    keys of an image's ``info`` that it can hold. options: keywords for saving. largest_segment:
+    limit of EXIF and XMP in bytes. plugin: module that Pillow needs for it, and its package.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    modes: tuple[str, ...]
+    metadata: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    largest_segment: int | None = None
+    plugin: tuple[str, str] | None = None
+
+    def require(self) -> None:
+        """Make Pillow able to write it. Raises MissingDependency."""
+        if self.plugin is None:
+            return
+        module, package = self.plugin
+        if find_spec(module) is None:
+            raise MissingDependency(
+                f"{self.name} needs the package {package}: pip install {package}"
+            )
+        register_plugins()
+
+
+PNG = Format("PNG", (".png",), ("L", "LA", "RGB", "RGBA"), _ALL_METADATA)
+
+FORMATS = (
+    PNG,
+    Format(
+        "JPEG", (".jpg", ".jpeg"), ("L", "RGB"), _ALL_METADATA,
+        {"quality": 95, "subsampling": 0, "optimize": True}, largest_segment=65533 - 29,
+    ),
+    Format(
+        "WEBP", (".webp",), ("RGB", "RGBA"), _ALL_METADATA,
+        {"lossless": True, "exact": True},
+    ),
+    Format(
+        "AVIF", (".avif",), ("RGB", "RGBA"), _ALL_METADATA,
+        {"quality": 95, "subsampling": "4:4:4"},
+    ),
+    Format(
+        "TIFF", (".tif", ".tiff"), ("L", "LA", "RGB", "RGBA"), _ALL_METADATA,
+        {"compression": "tiff_adobe_deflate"},
+    ),
+    Format("JPEG2000", (".jp2",), ("L", "LA", "RGB", "RGBA")),
+    Format("BMP", (".bmp",), ("L", "RGB")),
+    Format("PPM", (".ppm",), ("RGB",)),
+    Format("PPM", (".pgm",), ("L",)),
+    Format("QOI", (".qoi",), ("RGB", "RGBA")),
+    Format(
+        "HEIF", (".heic", ".heif"), ("RGB", "RGBA"), _ALL_METADATA,
+        {"quality": 95, "chroma": 444}, plugin=("pillow_heif", "pillow-heif"),
+    ),
+    Format(
+        "JXL", (".jxl",), ("L", "LA", "RGB", "RGBA"), ("icc_profile", "exif"),
+        {"lossless": True}, plugin=("pillow_jxl", "pillow-jxl-plugin"),
+    ),
+)  # fmt: skip
+
+
+def suffixes() -> tuple[str, ...]:
+    """The file name extensions that can be written, lower case, with the dot."""
+    return tuple(suffix for format in FORMATS for suffix in format.suffixes)
+
+
+def format_for(path: str | os.PathLike[str]) -> Format:
+    """The format that a file name asks for; PNG for a device or pipe, which has no extension.
+
+    Raises InvalidArgument, and MissingDependency where the format needs a package.
+    """
+    path = Path(path)
+    for format in FORMATS:
+        if path.suffix.lower() in format.suffixes:
+            format.require()
+            return format
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return PNG
+    ending = f"ends in {path.suffix}" if path.suffix else "has no extension"
+    raise InvalidArgument(
+        f"{path} {ending}, which is no image format: use one of {', '.join(suffixes())}"
+    )
+
+
+def format_named(name: str) -> Format:
+    """The format of a name, as Pillow calls it. Raises InvalidArgument, MissingDependency."""
+    for format in FORMATS:
+        if format.name == name.upper():
+            format.require()
+            return format
+    known = ", ".join(dict.fromkeys(format.name for format in FORMATS))
+    raise InvalidArgument(f"{name!r} is no image format: use one of {known}")
+
+
+@functools.cache
+def register_plugins() -> bool:
+    """Bring HEIF and JPEG XL into Pillow, where their packages are there. True if any is."""
+    before = set(Image.OPEN)
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener()
+    with suppress(ImportError):
+        import_module("pillow_jxl")  # registers itself
+    return set(Image.OPEN) != before

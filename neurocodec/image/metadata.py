@@ -1,0 +1,134 @@
+"""ICC, EXIF and XMP of a PIL image: what is kept, and which way is up.
+
+Orientation is taken out of EXIF by moving bytes, not by parsing and serializing again: offsets
+into the block stay valid, so that maker notes and thumbnails survive.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import NamedTuple
+
+from PIL import ExifTags, Image
+
+EXIF_PREFIX = b"Exif\0\0"
+
+_ORIENTATION = 0x0112
+_ENTRY = 12  # bytes of an entry of a TIFF directory
+_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>)\s*)([1-8])""")
+_TIFF_TAGS = (
+    ExifTags.Base.ImageDescription,
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.Software,
+    ExifTags.Base.DateTime,
+    ExifTags.Base.Artist,
+    ExifTags.Base.Copyright,
+)
+
+
+class _Entry(NamedTuple):
+    """Where the orientation stands in an EXIF block: the directory, how many it has, which one."""
+
+    byte_order: str
+    directory: int
+    entries: int
+    position: int
+
+
+def read_exif(image: Image.Image) -> bytes | None:
+    """The EXIF block without prefix, as it is in the file; a TIFF's is put together."""
+    exif = image.info.get("exif")
+    if isinstance(exif, bytes):
+        return exif.removeprefix(EXIF_PREFIX) or None
+    if isinstance(profile := image.info.get("Raw profile type exif"), str):
+        # ImageMagick's text chunk: a title, a length, then lines of hexadecimal digits.
+        try:
+            return bytes.fromhex("".join(profile.split()[2:])).removeprefix(EXIF_PREFIX) or None
+        except ValueError:
+            return None
+    return _exif_of_tiff(image) if image.format == "TIFF" else None
+
+
+def read_xmp(image: Image.Image) -> bytes | None:
+    """The XMP packet."""
+    xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    return (xmp.encode() if isinstance(xmp, str) else xmp) or None
+
+
+def read_icc(image: Image.Image) -> bytes | None:
+    """The ICC profile, of whatever colour space."""
+    return image.info.get("icc_profile") or None
+
+
+def icc_for(mode: str, icc: bytes | None) -> bytes | None:
+    """The profile if it describes pixels of ``mode`` (L or RGB), else None.
+
+    The colour space is bytes 16 to 19 of the header (ICC.1:2022, 7.2).
+    """
+    space = {"L": b"GRAY", "RGB": b"RGB "}[mode]
+    return icc if icc is not None and icc[16:20] == space else None
+
+
+def orientation(exif: bytes | None, xmp: bytes | None) -> int:
+    """1 to 8 as in EXIF; XMP counts where EXIF is silent; 1 where both are, or make no sense."""
+    entry = _find(exif)
+    if exif is not None and entry is not None:
+        kind, _, value = struct.unpack_from(entry.byte_order + "HIH", exif, entry.position + 2)
+        if kind == 4:  # LONG, though the standard wants SHORT
+            (value,) = struct.unpack_from(entry.byte_order + "I", exif, entry.position + 8)
+        return value if kind in (3, 4) and 1 <= value <= 8 else 1
+    match = _XMP_ORIENTATION.search(xmp or b"")
+    return int(match[2]) if match else 1
+
+
+def exif_upright(exif: bytes | None) -> bytes | None:
+    """The EXIF block without its orientation; None if nothing else was in it."""
+    entry = _find(exif)
+    if exif is None or entry is None:
+        return exif
+    end = entry.directory + 2 + entry.entries * _ENTRY + 4  # behind the link to the next directory
+    after = exif[entry.position + _ENTRY : end]
+    if entry.entries == 1 and not any(after):
+        return None
+    count = struct.pack(entry.byte_order + "H", entry.entries - 1)
+    before = exif[entry.directory + 2 : entry.position]
+    return exif[: entry.directory] + count + before + after + bytes(_ENTRY) + exif[end:]
+
+
+def xmp_upright(xmp: bytes | None) -> bytes | None:
+    """The XMP packet, any orientation in it set to 1: readers fall back on it."""
+    return None if xmp is None else _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+
+
+def _find(exif: bytes | None) -> _Entry | None:
+    """The orientation in the first directory; None also where the block is damaged."""
+    if exif is None or (order := _BYTE_ORDERS.get(exif[:4])) is None:
+        return None
+    try:
+        (directory,) = struct.unpack_from(order + "I", exif, 4)
+        (count,) = struct.unpack_from(order + "H", exif, directory)
+        for position in range(directory + 2, directory + 2 + count * _ENTRY, _ENTRY):
+            tag, *_ = struct.unpack_from(order + "HHII", exif, position)
+            if tag == _ORIENTATION:
+                return _Entry(order, directory, count, position)
+    except struct.error:
+        return None
+    return None
+
+
+def _exif_of_tiff(image: Image.Image) -> bytes | None:
+    """A TIFF file is one large EXIF block; of it, what describes the photograph."""
+    try:
+        found, kept = image.getexif(), Image.Exif()
+        for tag in _TIFF_TAGS:
+            if tag in found:
+                kept[tag] = found[tag]
+        for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            if values := found.get_ifd(directory):
+                kept[directory] = dict(values)
+        return kept.tobytes().removeprefix(EXIF_PREFIX) if len(kept) else None
+    except Exception:  # damaged tags raise anything; the pixels are worth more than they
+        return None

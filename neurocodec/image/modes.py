@@ -1,0 +1,110 @@
+"""Every mode of PIL to 8-bit grey or RGB, and alpha."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from neurocodec.errors import UnreadableImage
+from neurocodec.image import metadata
+from neurocodec.image.photo import Photo
+
+_GREY = frozenset(("1", "L", "LA", "La"))
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def from_pil(image: Image.Image) -> Photo:
+    """A loaded image of any mode, upright and in 8 bits. Raises UnreadableImage."""
+    exif, xmp = metadata.read_exif(image), metadata.read_xmp(image)
+    icc = metadata.read_icc(image)
+    turn = _UPRIGHT.get(metadata.orientation(exif, xmp))
+    colour, alpha = _split(image, icc)
+    if turn is not None:
+        colour = colour.transpose(turn)
+        alpha = alpha and alpha.transpose(turn)
+    return assemble(
+        np.array(colour),
+        None if alpha is None else np.array(alpha),
+        icc=metadata.icc_for(colour.mode, icc),
+        exif=metadata.exif_upright(exif),
+        xmp=metadata.xmp_upright(xmp),
+    )
+
+
+def assemble(
+    colour: np.ndarray,
+    alpha: np.ndarray | None,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+) -> Photo:
+    """A photo of uint8 pixels, (H, W) grey or (H, W, 3), and alpha (H, W)."""
+    grey = colour.ndim == 2
+    return Photo(
+        pixels=np.repeat(colour[..., None], 3, axis=2) if grey else np.ascontiguousarray(colour),
+        mode="L" if grey else "RGB",
+        alpha=None if alpha is None or (alpha == 255).all() else np.ascontiguousarray(alpha),
+        icc=icc,
+        exif=exif,
+        xmp=xmp,
+    )
+
+
+def _split(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, Image.Image | None]:
+    """An image of mode L or RGB, and its alpha as one of mode L."""
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return _from_16_bits(image)
+    if image.mode == "F":
+        raise UnreadableImage(
+            "floating-point samples have no defined range: convert the image to 8 or 16 bits"
+        )
+    if image.has_transparency_data:
+        image = image.convert("LA" if image.mode in _GREY else "RGBA")
+        return image.convert(image.mode.removesuffix("A")), image.getchannel("A")
+    if image.mode == "CMYK":
+        return _from_cmyk(image, icc), None
+    return image.convert("L" if image.mode in _GREY else "RGB"), None
+
+
+def _from_16_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Grey samples 0 to 65535, rounded to 0 to 255. One of them may stand for transparent."""
+    samples = np.asarray(image).astype(np.int64)
+    if samples.min() < 0 or samples.max() > 65535:
+        raise UnreadableImage(
+            f"samples reach from {samples.min()} to {samples.max()}, expected 0 to 65535: "
+            "convert the image to 8 or 16 bits"
+        )
+    grey = Image.fromarray(((samples * 255 + 32767) // 65535).astype(np.uint8))
+    transparent = image.info.get("transparency")
+    if transparent is None:
+        return grey, None
+    return grey, Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8))
+
+
+def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
+    """To sRGB through the profile, or by 255 minus ink where there is none that works."""
+    if icc is not None:
+        try:
+            converted = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(BytesIO(icc)),
+                ImageCms.createProfile("sRGB"),
+                outputMode="RGB",
+            )
+        except (ImageCms.PyCMSError, ImportError, OSError):
+            pass  # a damaged profile, one of another colour space, or a Pillow without LittleCMS
+        else:
+            if converted is not None:
+                return converted
+    return image.convert("RGB")

@@ -1,0 +1,51 @@
+"""Freezing: a checkpoint becomes a shipped model that loads without the training code."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+import yaml
+
+from neurocodec.codecs import weights
+from neurocodec.nets.cvqn import CVQN
+from neurocodec.training import recipe
+from neurocodec.zoo import WEIGHTS
+
+LICENCE = "Apache-2.0"
+
+
+def averaged(checkpoint: str | Path) -> tuple[recipe.Recipe, CVQN, int]:
+    """Recipe, averaged networks and step count of a checkpoint."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    config = recipe.from_dict(recipe.Recipe, state["recipe"])
+    model = CVQN(config.model)
+    model.load_state_dict(state["average"])
+    return config, model.eval().requires_grad_(False), state["step"]
+
+
+def freeze(checkpoint: str | Path, folder: str | Path, *, default_map: bool = True) -> Path:
+    """Write ``weights.safetensors`` and ``model.yaml`` (scores empty until measured).
+
+    Returns the path of model.yaml. Weights that decode differently from those shipped before need
+    a new wire id in the recipe.
+    """
+    config, model, _ = averaged(checkpoint)
+    out = Path(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    data = weights.to_bytes(model)
+    (out / WEIGHTS).write_bytes(data)
+    record = {
+        "name": config.name,
+        "codec": "cvqn",
+        "wire_id": config.wire_id,
+        "digest": hashlib.sha256(data).hexdigest(),
+        "licence": LICENCE,
+        "default_quality": 50.0,
+        "default_map": default_map,
+        "scores": {},
+    }
+    path = out / "model.yaml"
+    path.write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
+    return path

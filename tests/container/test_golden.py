@@ -1,0 +1,93 @@
+"""Literal bytes. A change here is a change of the format: it needs a new version."""
+
+from dataclasses import replace
+
+from neurocodec.container import describe, read, sizes, write
+
+from .samples import FULL, PLAIN
+
+PLAIN_BYTES = bytes.fromhex(
+    "894e435a 01"  # signature, version
+    "2a"  # 42 bytes follow
+    "01 01 c0dec0de 8006 8004 01"  # cvqn, model 1, digest, 768 x 512, RGB
+    "8032 07"  # quality 50.5 = 0x3280 / 256, grid offset
+    "03 0803 1005 c8018101"  # three groups
+    "00"  # no sections
+    "03 05 00 05"  # lengths of the streams
+    "6669727374 7468697264"  # the streams
+    "f48e53f9"  # checksum
+)
+
+FULL_BYTES = bytes.fromhex(
+    "894e435a 01 5a"
+    "01 ac02 00ff00ff 21 11 00"  # cvqn, model 300, digest, 33 x 17, L
+    "0001 00 01 0302"  # quality 1, no offset, one group
+    "01 01 04"  # (2, 0, 1) is number 4 of the 6 permutations
+    "02 1d 02 03 04 1f8b08000000000002ff 636064626660040057ceea5306000000"  # map
+    "03 04 89504e47"  # alpha
+    "80 0e d201 2b28ca4fcbcc492d183e1400"  # ICC profile, 210 bytes deflated
+    "81 05 00 49492a00"  # Exif, shorter as it is
+    "82 01 00"  # XMP, empty
+    "00 01 01 78"  # end of sections, one stream of one byte
+    "df531898"
+)
+
+STORED = replace(FULL, header=replace(FULL.header, importance=None), icc=None)
+"""FULL without what zlib may deflate otherwise in another release."""
+
+
+def test_write_gives_these_bytes() -> None:
+    assert write(PLAIN) == PLAIN_BYTES
+    assert write(STORED).hex() == (
+        "894e435a012b01ac0200ff00ff211100000100010302010104030489504e47810500"
+        "49492a0082010000010178c921c754"
+    )
+
+
+def test_read_understands_these_bytes() -> None:
+    assert read(PLAIN_BYTES) == PLAIN
+    assert read(FULL_BYTES) == FULL
+
+
+def test_any_buffer_can_be_read() -> None:
+    assert read(bytearray(PLAIN_BYTES)) == PLAIN
+    assert read(memoryview(PLAIN_BYTES)) == PLAIN
+
+
+def test_sizes_account_for_every_byte() -> None:
+    assert list(sizes(FULL_BYTES).items()) == [
+        ("image", 16),
+        ("header", 6),
+        ("channel_order", 3),
+        ("importance", 31),
+        ("alpha", 6),
+        ("icc", 16),
+        ("exif", 7),
+        ("xmp", 3),
+        ("skipped", 0),
+        ("stream_lengths", 3),
+        ("streams", 1),
+        ("checksum", 4),
+    ]
+
+
+def test_describe_is_made_of_what_json_can_hold() -> None:
+    assert describe(FULL) == {
+        "codec": "cvqn",
+        "model": 300,
+        "model_digest": "00ff00ff",
+        "width": 33,
+        "height": 17,
+        "mode": "L",
+        "quality": 1.0,
+        "grid_offset": 0,
+        "groups": [{"size": 3, "levels": 2}],
+        "channel_order": [2, 0, 1],
+        "importance": {"rows": 2, "cols": 3, "levels": 4},
+        "alpha": 4,
+        "icc": 210,
+        "exif": 4,
+        "xmp": 0,
+        "streams": [1],
+    }
+    assert describe(PLAIN)["importance"] is None
