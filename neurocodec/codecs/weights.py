@@ -38,7 +38,7 @@ def config_of(data: bytes) -> CVQNConfig:
 
 def model_from_bytes(data: bytes) -> CVQN:
     """The networks of a weights file, in float32."""
-    with torch.device("meta"):
+    with torch.random.fork_rng(devices=[]):  # the caller's random state is not ours to advance
         model = CVQN(config_of(data))
     tensors = {name: t.float() if t.is_floating_point() else t for name, t in parse(data).items()}
     model.load_state_dict(tensors, assign=True)

@@ -48,7 +48,8 @@ def run(
     """Measure ``models`` and ``peers`` on the images of ``data_dir``; write to ``out_dir``:
 
     rows.csv (one line an image, from which a later run continues), points.csv, bd.csv, psnr.png,
-    ms_ssim.png and summary.md.
+    ms_ssim.png and summary.md. Rows of other weights, libraries or images are measured anew; after
+    a change of a codec's code, delete rows.csv.
 
     ``models``: names of shipped models, or codec objects with a ``name``. ``qualities``: of the
     models (each peer has its own scale). ``peers``: names; None for all that are installed, ()
@@ -111,7 +112,7 @@ def _model(model: Any, qualities: Sequence[float] | None, device: str) -> Entran
         from neurocodec import zoo
 
         name = model
-        version = next((info.digest for info in zoo.models() if info.name == name), "")
+        version = next((info.digest[:16] for info in zoo.models() if info.name == name), "")
         model = zoo.load(name, device)
     if qualities is None:
         qualities = getattr(model, "qualities", QUALITIES)

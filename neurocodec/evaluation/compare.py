@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from neurocodec.errors import InvalidArgument, UnreadableImage
-from neurocodec.evaluation import peers
+from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation.images import read_rgb, to_rgb
 from neurocodec.evaluation.metrics import MS_SSIM_MIN_SIDE, Pixels, ms_ssim, psnr
 from neurocodec.evaluation.page import Box, Panel, draw_page
@@ -34,14 +33,14 @@ def compare(
     crops: Sequence[Box] | None = None,
     device: str = "cpu",
 ) -> list[ComparisonRow]:
-    """Measure each of ``files`` (.ncz, or anything Pillow or a peer can read).
+    """Measure each of ``files``: .ncz, or any format that ``image.open_photo`` reads.
 
     With ``page``, also write a PNG of the same crops of the original and of every file side by
     side. ``crops`` are (x, y, width, height); by default two of 192 pixels, one from the middle,
     one where the files differ most from the original.
 
     Raises :class:`InvalidArgument` where a file has another size than the original or a crop lies
-    outside it, :class:`UnreadableImage` where one cannot be read.
+    outside it; what cannot be read raises as it does in decode and in open_photo.
     """
     if not files:
         raise InvalidArgument("no files to compare: name at least one")
@@ -81,28 +80,9 @@ def _caption(row: ComparisonRow) -> str:
 
 
 def _read(path: Path, device: str) -> Pixels:
-    suffix = path.suffix.lower()
-    if suffix == ".ncz":
-        import neurocodec
-
-        data = _bytes(path)
-        return to_rgb(neurocodec.decode(data, device=device))
-    peer = peers.for_suffix(suffix)
-    if peer is None or peer.package is None:
+    if path.suffix.lower() != ".ncz":
         return read_rgb(path)
-    # Formats that Pillow itself cannot read: through the peer, and its package.
-    peers.select([peer.name])
-    data = _bytes(path)
-    try:
-        return to_rgb(peer.decode(data))
-    except Exception as error:
-        raise UnreadableImage(
-            f"{path} cannot be read as {suffix}: {error}; check the file"
-        ) from error
+    import neurocodec
 
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableImage(f"{path} cannot be read: {error.strerror}; check the path") from error
+    data = path.read_bytes()
+    return to_rgb(neurocodec.decode(data, device=device))

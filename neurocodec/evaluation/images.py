@@ -7,21 +7,17 @@ from PIL import Image
 
 from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation.metrics import Pixels
-from neurocodec.image import open_photo
-
-_SUFFIXES = frozenset(
-    (".avif", ".bmp", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
+from neurocodec.image import open_photo, suffixes
 
 
 def find_images(folder: Path) -> list[Path]:
     """The image files of ``folder`` itself, by name. Raises :class:`InvalidArgument` for none."""
     if not folder.is_dir():
         raise InvalidArgument(f"{folder} is not a folder: name one that holds images")
-    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
+    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes())
     if not images:
         raise InvalidArgument(
-            f"{folder} holds no images: expected files ending in {', '.join(sorted(_SUFFIXES))}"
+            f"{folder} holds no images: expected files ending in {', '.join(suffixes())}"
         )
     return images
 

@@ -36,7 +36,6 @@ class Peer:
     name: str
     title: str
     """Name and settings, for tables."""
-    suffixes: tuple[str, ...]
     qualities: tuple[float, ...]
     """Settings of its curve: from about 0.1 to 2 bpp on photographs."""
     save: Callable[[Image.Image, io.BytesIO, float], None]
@@ -104,7 +103,6 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         "jpeg",
         "JPEG (optimized, progressive)",
-        (".jpg", ".jpeg"),
         (5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95),
         **_through_pillow(
             "JPEG", lambda q: {"quality": int(q), "optimize": True, "progressive": True}
@@ -114,7 +112,6 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         "jpeg2000",  # its quality is the compression ratio
         "JPEG 2000 (irreversible, mct)",
-        (".jp2", ".j2k"),
         (240, 160, 100, 72, 48, 36, 24, 18, 12),
         **_through_pillow(
             "JPEG2000",
@@ -130,7 +127,6 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         "webp",
         "WebP (method 6)",
-        (".webp",),
         (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95),
         **_through_pillow("WEBP", lambda q: {"quality": q, "method": 6}),
         feature="webp",
@@ -138,7 +134,6 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         "heic444",
         "HEIC 4:4:4 (x265)",
-        (".heic", ".heif"),
         (4, 8, 12, 18, 24, 30, 36, 42, 48, 54, 60, 68),
         save=_save_heic,
         open=_open_heic,
@@ -147,7 +142,6 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         "avif",
         "AVIF 4:4:4 (speed 6)",
-        (".avif",),
         (12, 20, 28, 36, 44, 52, 60, 68, 78),
         **_through_pillow(
             "AVIF", lambda q: {"quality": int(q), "subsampling": "4:4:4", "speed": 6}
@@ -157,7 +151,6 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         "jxl",
         "JPEG XL (effort 7)",
-        (".jxl",),
         (10, 20, 30, 40, 50, 60, 70, 80, 88, 93),
         **_through_pillow("JXL", lambda q: {"quality": int(q), "effort": 7}, plugin="pillow_jxl"),
         package="pillow-jxl-plugin",
@@ -193,8 +186,3 @@ def select(names: Iterable[str] | None) -> tuple[Peer, ...]:
             raise MissingDependency(f"the peer {name} cannot run: {reason}")
         chosen.append(known[name])
     return tuple(chosen)
-
-
-def for_suffix(suffix: str) -> Peer | None:
-    """The peer whose files end in ``suffix`` (".heic"), whether installed or not."""
-    return next((peer for peer in PEERS if suffix.lower() in peer.suffixes), None)

@@ -67,10 +67,8 @@ FORMATS = (
         "AVIF", (".avif",), ("RGB", "RGBA"), _ALL_METADATA,
         {"quality": 95, "subsampling": "4:4:4"},
     ),
-    Format(
-        "TIFF", (".tif", ".tiff"), ("L", "LA", "RGB", "RGBA"), _ALL_METADATA,
-        {"compression": "tiff_adobe_deflate"},
-    ),
+    # Not compressed: Pillow cannot write EXIF into a compressed TIFF.
+    Format("TIFF", (".tif", ".tiff"), ("L", "LA", "RGB", "RGBA"), _ALL_METADATA),
     Format("JPEG2000", (".jp2",), ("L", "LA", "RGB", "RGBA")),
     Format("BMP", (".bmp",), ("L", "RGB")),
     Format("PPM", (".ppm",), ("RGB",)),
@@ -81,7 +79,7 @@ FORMATS = (
         {"quality": 95, "chroma": 444}, plugin=("pillow_heif", "pillow-heif"),
     ),
     Format(
-        "JXL", (".jxl",), ("L", "LA", "RGB", "RGBA"), ("icc_profile", "exif"),
+        "JXL", (".jxl",), ("L", "LA", "RGB", "RGBA"), ("exif", "xmp"),
         {"lossless": True}, plugin=("pillow_jxl", "pillow-jxl-plugin"),
     ),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from contextlib import suppress
 from typing import NamedTuple
 
 from PIL import ExifTags, Image
@@ -15,6 +16,7 @@ from PIL import ExifTags, Image
 EXIF_PREFIX = b"Exif\0\0"
 
 _ORIENTATION = 0x0112
+_XMP_TAG = 700
 _ENTRY = 12  # bytes of an entry of a TIFF directory
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>)\s*)([1-8])""")
@@ -119,16 +121,33 @@ def _find(exif: bytes | None) -> _Entry | None:
     return None
 
 
+def tiff_tags(exif: bytes | None, xmp: bytes | None) -> Image.Exif:
+    """The tags that a TIFF file needs to hold this EXIF block and this XMP packet."""
+    found = Image.Exif()
+    with suppress(Exception):  # damaged tags raise anything; the pixels are worth more than they
+        found.load(exif or b"")
+    tags = _of_photograph(found)
+    if xmp is not None:
+        tags[_XMP_TAG] = xmp
+    return tags
+
+
 def _exif_of_tiff(image: Image.Image) -> bytes | None:
-    """A TIFF file is one large EXIF block; of it, what describes the photograph."""
-    try:
-        found, kept = image.getexif(), Image.Exif()
+    """The EXIF block that another format would have."""
+    kept = _of_photograph(image.getexif())
+    return kept.tobytes().removeprefix(EXIF_PREFIX) if len(kept) else None
+
+
+def _of_photograph(found: Image.Exif) -> Image.Exif:
+    """A TIFF file is one large EXIF block; of it, what describes the photograph, not the file."""
+    kept = Image.Exif()
+    with suppress(Exception):
         for tag in _TIFF_TAGS:
             if tag in found:
                 kept[tag] = found[tag]
         for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             if values := found.get_ifd(directory):
                 kept[directory] = dict(values)
-        return kept.tobytes().removeprefix(EXIF_PREFIX) if len(kept) else None
-    except Exception:  # damaged tags raise anything; the pixels are worth more than they
-        return None
+        kept.tobytes()
+        return kept
+    return Image.Exif()

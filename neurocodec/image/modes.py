@@ -28,7 +28,7 @@ def from_pil(image: Image.Image) -> Photo:
     """A loaded image of any mode, upright and in 8 bits. Raises UnreadableImage."""
     exif, xmp = metadata.read_exif(image), metadata.read_xmp(image)
     icc = metadata.read_icc(image)
-    turn = _UPRIGHT.get(metadata.orientation(exif, xmp))
+    turn = None if _is_turned(image) else _UPRIGHT.get(metadata.orientation(exif, xmp))
     colour, alpha = _split(image, icc)
     if turn is not None:
         colour = colour.transpose(turn)
@@ -59,6 +59,11 @@ def assemble(
         exif=exif,
         xmp=xmp,
     )
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether the reader has applied the orientation already, whatever the EXIF block says."""
+    return image.format == "JXL" and not getattr(image, "jpeg", False)
 
 
 def _split(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, Image.Image | None]:

@@ -13,10 +13,8 @@ from PIL import Image, PngImagePlugin
 
 from neurocodec.errors import InvalidArgument
 from neurocodec.image.formats import PNG, Format, format_for, format_named
-from neurocodec.image.metadata import EXIF_PREFIX, icc_for
+from neurocodec.image.metadata import EXIF_PREFIX, icc_for, tiff_tags
 from neurocodec.image.reading import one_line
-
-_XMP_TAG = 700  # of TIFF
 
 
 def save(
@@ -76,8 +74,8 @@ def _render(image: Image.Image, format: Format) -> bytes:
     if "xmp" in options and format.name == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode(errors="ignore"))
-    if "xmp" in options and format.name == "TIFF":
-        options["tiffinfo"] = {_XMP_TAG: options.pop("xmp")}
+    if format.name == "TIFF":
+        options["exif"] = tiff_tags(options.get("exif"), options.pop("xmp", None))
     stream = BytesIO()
     try:
         image.save(stream, format.name, **options)

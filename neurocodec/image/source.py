@@ -22,6 +22,7 @@ def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
     - a path, a binary file object, or bytes: any image that Pillow reads, the first frame of it;
     - a PIL image of any mode but F;
     - a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4);
+    - a photo, which is returned as it is;
     - a torch tensor (C, H, W) or (1, C, H, W), C of 1, 3 or 4, uint8 or floats in [0, 1].
 
     EXIF orientation is applied. 16-bit samples are scaled to 8, palettes looked up, CMYK converted
@@ -30,6 +31,8 @@ def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
     Raises UnreadableImage, ImageTooLarge for more than ``max_pixels``, OSError where the path
     cannot be opened.
     """
+    if isinstance(source, Photo):
+        return source
     if isinstance(source, Image.Image):
         return _from_pil(source, "the image", max_pixels)
     if isinstance(source, np.ndarray):

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from neurocodec.coding import cdf_from_grid, decode_symbols, encode_symbols, entropy_bits
+from neurocodec.coding import (
+    cdf_from_grid,
+    decode_symbols,
+    encode_symbols,
+    entropy_bits,
+    python_backend,
+)
 from neurocodec.coding.coder import _check_length
 from neurocodec.errors import CorruptStream, InvalidArgument, NczError
 
@@ -37,8 +43,16 @@ GOLDEN = {
     "eight even bits": (HALF.repeat(8, 0), symbols_of(1, 0, 1, 1, 0, 0, 1, 0), "b240"),
     "near certain": (table([0xFFFF]).repeat(40, 0), symbols_of(*[0] * 40), "40"),
     "unlikely": (table([0xFFFF]).repeat(4, 0), symbols_of(1, 1, 0, 1), "fffffffffffe40"),
-    "pending bits end low": (NEAR_HALF.repeat(9, 0), symbols_of(*[1] * 8, 0), "7fffffffffffffffffffffffffffffa0"),
-    "pending bits end high": (NEAR_HALF.repeat(9, 0), symbols_of(*[1] * 8, 2), "80000000000000000000000000000020"),
+    "pending bits end low": (
+        NEAR_HALF.repeat(9, 0),
+        symbols_of(*[1] * 8, 0),
+        "7fffffffffffffffffffffffffffffa0",
+    ),
+    "pending bits end high": (
+        NEAR_HALF.repeat(9, 0),
+        symbols_of(*[1] * 8, 2),
+        "80000000000000000000000000000020",
+    ),
     "five levels": (
         cdf_from_grid(np.arange(40, dtype=np.int32).reshape(8, 5) * 37 % 101),
         symbols_of(0, 1, 2, 3, 4, 3, 2, 1),
@@ -114,8 +128,6 @@ def test_any_bytes_decode_alike(torchac, case, data, genuine):
         for position in data:
             stream[position % len(stream)] ^= 1 << position % 8
         data = bytes(stream)
-    from neurocodec.coding import python_backend
-
     decoded = python_backend.decode(cdf, data)
     assert np.array_equal(torchac.decode(cdf, data), decoded)
     assert decoded.min() >= 0

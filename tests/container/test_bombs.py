@@ -101,6 +101,13 @@ def test_a_map_has_at_most_2_to_the_24_positions() -> None:
             read(seal(forged), max_pixels=2**40)
 
 
+def test_an_image_of_the_largest_size() -> None:
+    data = seal(body(image="01 01 00000000 ffffffff07 ffffffff07 01"))
+    assert len(data) < 60
+    with pytest.raises(ImageTooLarge, match="4611686014132420609 pixels"):
+        read(data)
+
+
 def test_a_map_without_its_fields() -> None:
     refused(section(2, b"\x08"), "importance map cols needs 1 bytes, 0 are left", Truncated)
 

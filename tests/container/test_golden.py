@@ -1,5 +1,6 @@
 """Literal bytes. A change here is a change of the format: it needs a new version."""
 
+import gzip
 from dataclasses import replace
 
 from neurocodec.container import describe, read, sizes, write
@@ -47,6 +48,13 @@ def test_write_gives_these_bytes() -> None:
 def test_read_understands_these_bytes() -> None:
     assert read(PLAIN_BYTES) == PLAIN
     assert read(FULL_BYTES) == FULL
+
+
+def test_a_map_is_written_as_an_ordinary_gzip_member() -> None:
+    data = write(FULL)
+    member = data[data.index(b"\x1f\x8b") : data.index(b"\x03\x04\x89PNG")]
+    assert member[:10] == bytes.fromhex("1f8b08000000000002ff")
+    assert gzip.decompress(member) == bytes([0, 1, 2, 3, 0, 1])
 
 
 def test_any_buffer_can_be_read() -> None:

@@ -27,7 +27,7 @@ from .samples import FULL, PLAIN, files
 
 
 @given(files())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_round_trip(file: NczFile) -> None:
     data = write(file)
     assert read(data) == file
@@ -85,8 +85,13 @@ def test_the_largest_importance_map(width: int, height: int, rows: int, cols: in
 
 @pytest.mark.parametrize("length", [0, 1, 127, 128, 0x3FFF, 0x4000, 0x200000])
 def test_edges_of_stream_lengths(length: int) -> None:
-    for streams in ((bytes(length),), (b"ab", bytes(length), b"c"), (bytes(length),) * 16):
+    for streams in ((bytes(length),), (b"ab", bytes(length), b"c"), (bytes(length),) * 2):
         assert read(write(replace(PLAIN, streams=streams))).streams == streams
+
+
+def test_edges_of_the_number_of_streams() -> None:
+    for count in (1, 2, 15, 16):
+        assert read(write(replace(PLAIN, streams=(b"ab",) * count))).streams == (b"ab",) * count
 
 
 @pytest.mark.parametrize("size", [0, 1, 127, 128, 70_000])

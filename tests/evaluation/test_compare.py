@@ -56,7 +56,7 @@ def test_formats_that_need_a_package(original, tmp_path):
     (row,) = compare(original, [path])
     assert 28 < row.psnr < 60
     path.write_bytes(b"nothing")
-    with pytest.raises(UnreadableImage, match=r"file\.heic cannot be read as \.heic"):
+    with pytest.raises(UnreadableImage, match=r"file\.heic"):
         compare(original, [path])
 
 
@@ -75,8 +75,10 @@ def test_what_cannot_be_compared(original, tmp_path):
         compare(original, [other])
     with pytest.raises(InvalidArgument, match="no files to compare"):
         compare(original, [])
-    with pytest.raises(UnreadableImage, match=r"none\.ncz cannot be read: No such file"):
-        compare(original, [tmp_path / "none.ncz"])
+    for name in ("none.ncz", "none.png"):
+        with pytest.raises(FileNotFoundError, match=name) as missing:
+            compare(original, [tmp_path / name])
+        assert missing.value.filename == str(tmp_path / name)
 
 
 def test_the_page_shows_the_same_crops_of_all(original, tmp_path):

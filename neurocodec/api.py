@@ -1,0 +1,232 @@
+"""The public functions. Everything heavy is imported by the call that needs it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from neurocodec import container, zoo
+from neurocodec.container import Group
+from neurocodec.container.layout import MAX_SIDE
+from neurocodec.errors import InvalidArgument, UnknownModel
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_PIXELS = 2**28
+"""Largest width * height that is decoded unless the caller says otherwise."""
+
+Source = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes]
+
+
+@dataclass(frozen=True)
+class MapSummary:
+    """An importance map in numbers: its size, and how many positions have each level."""
+
+    rows: int
+    cols: int
+    levels: int
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Info:
+    """What an .ncz file says of itself.
+
+    codec, codec_id: of the codec. model, model_id: of the weights; model is None where this
+    release does not have them. model_digest: the first 8 hex digits of their SHA-256.
+    width, height: in pixels. mode: "L" or "RGB", without alpha. alpha: whether there is one.
+    quality: 1 to 100. grid_offset: shift of the grid of snapped logits, 0 to 255.
+    groups: channel groups in coding order. channel_order: None for the model's own.
+    importance: None where uniform. streams: length of each coded stream in bytes.
+    sections: bytes of each part of the file; their sum is ``bytes``. bpp: file bits per pixel.
+    """
+
+    codec: str
+    codec_id: int
+    model: str | None
+    model_id: int
+    model_digest: str
+    width: int
+    height: int
+    mode: str
+    alpha: bool
+    quality: float
+    grid_offset: int
+    groups: tuple[Group, ...]
+    channel_order: tuple[int, ...] | None
+    importance: MapSummary | None
+    streams: tuple[int, ...]
+    sections: dict[str, int]
+    bytes: int
+    bpp: float
+
+
+def encode(
+    image: Any,
+    model: str | None = None,
+    quality: float = 50,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    target_bpp: float | None = None,
+    target_size: int | None = None,
+    target_psnr: float | None = None,
+    target_msssim: float | None = None,
+    roi: Any = None,
+) -> bytes:
+    """An image to the bytes of an .ncz file.
+
+    image: a path, a binary file object, bytes, a PIL image, a uint8 array (H, W, 3), (H, W, 4) or
+    (H, W), or a torch tensor (3, H, W); see ``neurocodec.image.open_photo``.
+    model: name of a shipped model, None for the default. quality: 1 to 100.
+    target_*: at most one, instead of quality: file bits per pixel, file bytes (not exceeded), dB
+    over RGB, or MS-SSIM. roi: an image, bright where detail matters, scaled to the size of the
+    picture. threads: for torch during this call, a setting of the whole process.
+
+    Raises NczError, OSError where a path cannot be opened.
+    """
+    from neurocodec.image import open_photo
+
+    # Before torch is imported: what is no image is refused at once.
+    photo = open_photo(image)
+    mask = None if roi is None else open_photo(roi)
+    with _torch_threads(threads):
+        return load(model, device).encode(
+            photo,
+            quality,
+            target_bpp=target_bpp,
+            target_size=target_size,
+            target_psnr=target_psnr,
+            target_msssim=target_msssim,
+            roi=mask,
+        )
+
+
+def decode(
+    source: Source,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Image.Image:
+    """An .ncz file (bytes, path or binary file object) to a PIL image of mode L, LA, RGB or RGBA.
+
+    ICC profile, EXIF and XMP are in its ``info``. max_pixels: refuse larger images with
+    ImageTooLarge before anything is allocated. threads: as for :func:`encode`.
+
+    Raises NczError, OSError where a path cannot be opened.
+    """
+    data = _read(source)
+    file = container.read(data, max_pixels=max_pixels)
+    name = zoo.by_wire_id(file.model).name
+    with _torch_threads(threads):
+        return load(name, device).decode(data, max_pixels=max_pixels)
+
+
+def info(source: Source) -> Info:
+    """What an .ncz file (bytes, path or binary file object) says of itself; no weights needed.
+
+    Raises NczError, OSError where a path cannot be opened.
+    """
+    data = _read(source)
+    file = container.read(data, max_pixels=MAX_SIDE**2)  # allocates no pixels
+    header = file.header
+    return Info(
+        codec=container.CODECS[file.codec],
+        codec_id=file.codec,
+        model=_model_name(file.model),
+        model_id=file.model,
+        model_digest=file.model_digest.hex(),
+        width=file.width,
+        height=file.height,
+        mode=file.mode.name,
+        alpha=file.alpha is not None,
+        quality=header.quality,
+        grid_offset=header.grid_offset,
+        groups=header.groups,
+        channel_order=header.channel_order,
+        importance=_summary(header.importance),
+        streams=tuple(map(len, file.streams)),
+        sections=container.sizes(data),
+        bytes=len(data),
+        bpp=8 * len(data) / (file.width * file.height),
+    )
+
+
+def load(name: str | None = None, device: str = "cpu") -> Any:
+    """The codec of a shipped model, weights loaded once: ``encode(image, quality)``, ``decode``.
+
+    Safe to share between threads. Raises UnknownModel, ModelMismatch, InvalidArgument for a
+    device that torch does not have.
+    """
+    if device != "cpu":
+        _check_device(device)
+    return zoo.load(name or zoo.DEFAULT, device)
+
+
+def models() -> tuple[zoo.ModelInfo, ...]:
+    """The shipped models by wire id."""
+    return zoo.models()
+
+
+def _read(source: Source) -> bytes:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if isinstance(source, str | os.PathLike):
+        return Path(source).read_bytes()
+    data = source.read() if hasattr(source, "read") else None
+    if not isinstance(data, bytes):
+        raise InvalidArgument(
+            f"a {type(source).__name__} gives no bytes: pass bytes, a path, or a file opened in "
+            "binary mode"
+        )
+    return data
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:  # not compiled in; unknown or absent
+        cause = str(error).partition("\n")[0]
+        raise InvalidArgument(f"device {device!r} cannot be used ({cause}): use cpu") from error
+
+
+def _model_name(wire_id: int) -> str | None:
+    try:
+        return zoo.by_wire_id(wire_id).name
+    except UnknownModel:
+        return None
+
+
+def _summary(importance: container.ImportanceMap | None) -> MapSummary | None:
+    if importance is None:
+        return None
+    count = Counter(importance.values)
+    positions = tuple(count[level] for level in range(importance.levels))
+    return MapSummary(importance.rows, importance.cols, importance.levels, positions)
+
+
+@contextmanager
+def _torch_threads(count: int | None) -> Iterator[None]:
+    """Torch has one number of threads for the process: set for this block, then put back."""
+    if count is None:
+        yield
+        return
+    if count < 1:
+        raise InvalidArgument(f"threads is {count}: use 1 or more")
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

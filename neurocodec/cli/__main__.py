@@ -1,0 +1,5 @@
+import sys
+
+from neurocodec.cli import main
+
+sys.exit(main())

@@ -1,0 +1,54 @@
+"""The ``ncz`` command as a whole: its subcommands and its exit codes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import click
+
+import neurocodec
+from neurocodec.cli.compare import compare
+from neurocodec.cli.decode import decode
+from neurocodec.cli.encode import encode
+from neurocodec.cli.evaluate import evaluate
+from neurocodec.cli.info import info
+from neurocodec.cli.models import models
+from neurocodec.cli.options import debug_option
+from neurocodec.cli.report import State, report, write_line
+from neurocodec.cli.train import train
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+@click.group(
+    no_args_is_help=False,
+    commands=[encode, decode, info, models, train, evaluate, compare],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(neurocodec.__version__, prog_name="ncz", message="%(prog)s %(version)s")
+@debug_option
+def ncz() -> None:
+    """Learned image compression: photographs into .ncz files and back."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``ncz``; returns its exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C.
+
+    arguments: without the name of the program; None for those of the process.
+    """
+    state = State()
+    with warnings.catch_warnings():
+        if not state.debug:
+            warnings.simplefilter("ignore")  # stderr has errors, one line each
+        try:
+            return ncz.main(arguments, prog_name="ncz", standalone_mode=False, obj=state) or 0
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "ncz"
+            write_line(f"{error.format_message().rstrip('.')}; see {command} --help")
+            return error.exit_code
+        except click.Abort:  # click's name for KeyboardInterrupt
+            return INTERRUPTED
+        except Exception as error:
+            report(error, state)
+            return 1

@@ -1,0 +1,97 @@
+"""``ncz encode``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+import neurocodec
+from neurocodec.cli import files
+from neurocodec.cli.options import clobber_option, debug_option, device_option, threads_option
+from neurocodec.errors import InvalidArgument
+
+QUALITY = 50.0
+
+_RATES = {
+    "quality": "-q",
+    "target_bpp": "--target-bpp",
+    "target_size": "--target-size",
+    "target_psnr": "--target-psnr",
+    "target_msssim": "--target-msssim",
+}
+_POSITIVE = click.FloatRange(min=0, min_open=True)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="IN... OUT")
+@click.option("--model", metavar="NAME", help="A shipped model; see ncz models.")
+@click.option(
+    "-q", "--quality", type=click.FloatRange(1, 100), metavar="1..100",
+    help=f"Quality, {QUALITY:g} by default.",
+)  # fmt: skip
+@click.option("--target-bpp", type=_POSITIVE, metavar="B", help="At most B file bits per pixel.")
+@click.option(
+    "--target-size", type=click.IntRange(min=1), metavar="BYTES", help="At most BYTES in the file."
+)
+@click.option("--target-psnr", type=_POSITIVE, metavar="DB", help="At least DB of PSNR over RGB.")
+@click.option(
+    "--target-msssim", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="X",
+    help="At least X of MS-SSIM.",
+)  # fmt: skip
+@click.option("--roi", metavar="MASK", help="An image, bright where detail matters; of any size.")
+@device_option
+@threads_option
+@clobber_option
+@debug_option
+def encode(
+    paths: tuple[str, ...],
+    model: str | None,
+    roi: str | None,
+    device: str,
+    threads: int | None,
+    no_clobber: bool,
+    **rates: Any,
+) -> None:
+    """Encode the image IN as the .ncz file OUT.
+
+    Several images, or a folder of them, are encoded into the folder OUT. A single - is standard
+    input or output.
+    """
+    chosen = {name: value for name, value in rates.items() if value is not None}
+    if len(chosen) > 1:
+        first, second, *_ = (_RATES[name] for name in chosen)
+        raise click.UsageError(f"{first} and {second} exclude each other: give one of them.")
+    from neurocodec.image import open_photo, suffixes, write_atomically
+
+    jobs = files.plan(paths, ".ncz", (*suffixes(), *_ALSO_READ))
+    for job in jobs:
+        if Path(job.target).suffix.lower() in suffixes():
+            raise InvalidArgument(f"{job.target} is to be an .ncz file: name it so")
+    options = {
+        "model": model,
+        "device": device,
+        "threads": threads,
+        "roi": None if roi is None else open_photo(roi),
+        **(chosen or {"quality": QUALITY}),
+    }
+    if len(jobs) > 1:
+        neurocodec.load(model, device)  # a wrong name or device is one error, not one a file
+    with files.standard_output(jobs) as stream:
+
+        def work(job: files.Job) -> None:
+            data = neurocodec.encode(files.read(job), **options)
+            if job.target == files.STANDARD and stream is not None:
+                stream.write(data)
+                stream.flush()
+                return
+            if job.makes_folder:
+                Path(job.target).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(job.target, data)
+
+        files.run(jobs, work, clobber=not no_clobber)
+
+
+_ALSO_READ = (".gif", ".jfif", ".jpe", ".j2k", ".pbm", ".pnm", ".tga")
+"""Extensions of images in a folder, besides those that can be written."""

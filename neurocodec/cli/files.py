@@ -1,0 +1,130 @@
+"""Inputs and outputs of ``encode`` and ``decode``: which file becomes which, and the way there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import click
+
+from neurocodec.cli.report import State, report
+from neurocodec.errors import InvalidArgument
+
+STANDARD = "-"
+"""Standard input or output on the command line."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to convert. makes_folder: whether the folder of the target may be created."""
+
+    source: str
+    target: str
+    makes_folder: bool = False
+
+    @property
+    def label(self) -> str:
+        """What a message calls the source."""
+        return "standard input" if self.source == STANDARD else self.source
+
+
+def plan(paths: Sequence[str], suffix: str, wanted: Collection[str]) -> list[Job]:
+    """The jobs of a command line IN... OUT.
+
+    One file goes to a file. A folder, or several files, go to a folder, each under its own name
+    with ``suffix``; of a folder, and the folders in it, the files whose extension is ``wanted``.
+
+    Raises UsageError, and InvalidArgument where two inputs would become the same output.
+    """
+    if len(paths) < 2:
+        raise click.UsageError("Give an input and an output.")
+    *sources, target = paths
+    folders = [source for source in sources if Path(source).is_dir()]
+    into_folder = target != STANDARD and (Path(target).is_dir() or target.endswith(_SEPARATORS))
+    if len(sources) == 1 and not folders and not into_folder:
+        return [Job(sources[0], target)]
+    if target == STANDARD:
+        raise click.UsageError("Several inputs need a folder as output, not standard output.")
+    if not into_folder and (len(folders) != len(sources) or Path(target).exists()):
+        raise click.UsageError(f"{target} is no folder: several inputs need one, end it in '/'.")
+    if STANDARD in sources:
+        raise click.UsageError("Standard input has no name: give it an output file of its own.")
+    jobs = []
+    for source in sources:
+        found = _files_in(Path(source), wanted) if source in folders else [Path(source).name]
+        if not found:
+            raise InvalidArgument(f"{source} holds no files ending in {', '.join(sorted(wanted))}")
+        for name in found:
+            path = Path(source, name) if source in folders else Path(source)
+            output = Path(target, name).with_suffix(suffix)
+            jobs.append(Job(str(path), str(output), makes_folder=True))
+    output, count = Counter(job.target for job in jobs).most_common(1)[0]
+    if count > 1:
+        raise InvalidArgument(f"{count} of the inputs would become {output}: rename all but one")
+    return jobs
+
+
+def run(jobs: Sequence[Job], work: Callable[[Job], None], *, clobber: bool) -> None:
+    """Do each job. A job that fails is reported, and stops no other; the exit code is then 1."""
+    from tqdm import tqdm
+
+    context = click.get_current_context()
+    failed = False
+    hidden = len(jobs) == 1 or not sys.stderr.isatty()
+    with tqdm(jobs, unit="file", file=sys.stderr, disable=hidden, leave=False) as bar:
+        for job in bar:
+            try:
+                if not clobber and job.target != STANDARD and os.path.lexists(job.target):
+                    raise InvalidArgument(f"{job.target} exists: remove it or use --force")
+                work(job)
+            except Exception as error:
+                bar.clear()
+                report(error, context.ensure_object(State), job.label)
+                failed = True
+    if failed:
+        context.exit(1)
+
+
+def read(job: Job) -> str | bytes:
+    """What the library reads the source from: its path, or the bytes of standard input."""
+    return sys.stdin.buffer.read() if job.source == STANDARD else job.source
+
+
+@contextmanager
+def standard_output(jobs: Sequence[Job]) -> Iterator[IO[bytes] | None]:
+    """Standard output for the file alone, if a job writes there, else None.
+
+    Whatever is printed meanwhile, by C libraries and compilers too, goes to standard error.
+    """
+    if all(job.target != STANDARD for job in jobs):
+        yield None
+        return
+    if sys.stdout.isatty():
+        raise click.UsageError("An image is no text for a terminal: redirect standard output.")
+    sys.stdout.flush()
+    with os.fdopen(os.dup(1), "wb") as stream:
+        os.dup2(2, 1)
+        try:
+            with redirect_stdout(sys.stderr):
+                yield stream
+        finally:
+            os.dup2(stream.fileno(), 1)
+
+
+_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
+
+
+def _files_in(folder: Path, wanted: Collection[str]) -> list[Path]:
+    """Relative paths of the files to convert, in order, hidden ones left out."""
+    found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return [
+        path
+        for path in found
+        if path.suffix.lower() in wanted and not any(part.startswith(".") for part in path.parts)
+    ]

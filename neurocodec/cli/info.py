@@ -1,0 +1,58 @@
+"""``ncz info``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import click
+
+import neurocodec
+from neurocodec.api import Info
+from neurocodec.cli import files
+from neurocodec.cli.options import debug_option, json_option
+from neurocodec.cli.report import State, report
+
+
+@click.command()
+@click.argument("path", metavar="FILE")
+@json_option
+@debug_option
+@click.pass_context
+def info(context: click.Context, path: str, as_json: bool) -> None:
+    """Show every header field of an .ncz file, and how many bytes each part of it takes."""
+    job = files.Job(path, files.STANDARD)
+    try:
+        found = neurocodec.info(files.read(job))
+    except Exception as error:
+        report(error, context.ensure_object(State), job.label)
+        context.exit(1)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+        return
+    for name, value in _lines(found):
+        click.echo(f"{name:<16}{value}")
+
+
+def _lines(info: Info) -> Iterator[tuple[str, str]]:
+    order, importance = info.channel_order, info.importance
+    yield "codec", f"{info.codec} ({info.codec_id})"
+    yield "model", f"{info.model or 'not installed'} ({info.model_id})"
+    yield "weights", info.model_digest
+    yield "width", f"{info.width}"
+    yield "height", f"{info.height}"
+    yield "mode", f"{info.mode}, {'with' if info.alpha else 'without'} alpha"
+    yield "quality", f"{info.quality:g}"
+    yield "grid offset", f"{info.grid_offset}"
+    yield "groups", ", ".join(f"{group.size} of {group.levels} levels" for group in info.groups)
+    yield "channel order", "the model's" if order is None else " ".join(map(str, order))
+    if importance is None:
+        yield "importance", "uniform"
+    else:
+        counts = ", ".join(f"{level}: {n}" for level, n in enumerate(importance.positions))
+        yield "importance", f"{importance.rows}x{importance.cols}, positions at level {counts}"
+    yield "streams", f"{len(info.streams)}, of {', '.join(map(str, info.streams))} bytes"
+    yield "file", f"{info.bytes} bytes, {info.bpp:.4f} bpp"
+    for section, size in info.sections.items():
+        yield f"  {section}", f"{size:>9}"

@@ -1,0 +1,50 @@
+"""``ncz train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from neurocodec.cli.options import debug_option, device_option, threads_option
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("more", nargs=-1, metavar="")
+@click.option("--data", multiple=True, required=True, metavar="DIR...", help="Photographs.")
+@click.option("--out", metavar="DIR", help="Checkpoint and curves; runs/NAME by default.")
+@click.option(
+    "--resume/--restart", default=True, help="Continue from the checkpoint, the default, or not."
+)
+@click.option(
+    "--max-steps", type=click.IntRange(min=1), metavar="N", help="Stop after N steps of this run."
+)
+@device_option
+@threads_option
+@debug_option
+def train(
+    recipe: str,
+    more: tuple[str, ...],
+    data: tuple[str, ...],
+    out: str | None,
+    resume: bool,
+    max_steps: int | None,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Train RECIPE on folders of photographs: ncz train models/NAME/recipe.yaml --data A B"""
+    from neurocodec import training
+
+    path = Path(recipe)
+    name = path.resolve().parent.name if path.stem == "recipe" else path.stem
+    checkpoint = training.run(
+        recipe_path=path,
+        data_dirs=[*data, *more],
+        out_dir=Path(out or Path("runs", name)),
+        resume=resume,
+        device=device,
+        max_steps=max_steps,
+        threads=threads,
+    )
+    click.echo(checkpoint)

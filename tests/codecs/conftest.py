@@ -1,0 +1,34 @@
+import pytest
+import torch
+
+from neurocodec.codecs.cvqn import CVQNCodec
+from neurocodec.nets.cvqn import CVQN, ContextConfig, CVQNConfig
+
+DIGEST = b"\x01\x02\x03\x04"
+
+
+def build(**changes) -> CVQNCodec:
+    """A codec that works untrained: its linear path is a block transform."""
+    torch.manual_seed(0)
+    config = CVQNConfig(
+        **{
+            "channels": 24,
+            "encoder_features": (2, 2, 4, 4),
+            "decoder_features": (2, 2, 4, 4),
+            "groups": (3, 9, 12),
+            "levels": (63, 15, 7),
+            "map_levels": 4,
+            "context": ContextConfig(passes=(5, 3, 2), features=4, hidden=8),
+            **changes,
+        }
+    )
+    model = CVQN(config)
+    if model.map is not None:  # an untrained map is uniform: make it follow the picture
+        torch.nn.init.normal_(model.map.body[-1].weight, std=8.0)
+        torch.nn.init.constant_(model.map.body[-1].bias, 0.5)
+    return CVQNCodec(model, name="tiny", wire_id=900, digest=DIGEST, rate_aware=0.0)
+
+
+@pytest.fixture(scope="session")
+def codec() -> CVQNCodec:
+    return build()

@@ -1,0 +1,266 @@
+"""The codec as a whole, on a small untrained network with real coded bytes."""
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from neurocodec import container
+from neurocodec.errors import InvalidArgument, MalformedHeader, ModelMismatch, NczError
+from neurocodec.evaluation import metrics
+from tests.codecs.conftest import build
+from tests.training.conftest import draw_photo
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return draw_photo(5, 100, 70)
+
+
+@pytest.fixture(scope="module")
+def large():
+    return draw_photo(6, 240, 200)
+
+
+def psnr(a, b) -> float:
+    return metrics.psnr(np.asarray(a), np.asarray(b))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from(["L", "RGB"]))
+def test_every_size_survives(codec, width, height, mode):
+    image = draw_photo(1).resize((width, height)).convert(mode)
+    decoded = codec.decode(codec.encode(image, 80))
+    assert (decoded.size, decoded.mode) == ((width, height), mode)
+    assert np.abs(np.asarray(decoded, int) - np.asarray(image, int)).mean() < 30
+
+
+def test_quality_buys_fidelity_with_bytes(codec, photo):
+    files = [codec.encode(photo, quality) for quality in (1, 25, 50, 75, 100)]
+    assert sorted(map(len, files)) == list(map(len, files))
+    scores = [psnr(codec.decode(data), photo) for data in files]
+    assert sorted(scores) == scores
+    assert scores[-1] > 30
+
+
+def test_decoded_pixels_are_those_the_encoder_scored(codec, photo):
+    coded = codec._code(codec._analyse(codec_photo(photo), None, True), 60)
+    expected = codec._pixels(coded.indices, coded.analysis.order, 60, coded.analysis.photo)
+    assert np.array_equal(np.asarray(codec.decode(coded.data)), expected)
+
+
+def codec_photo(image):
+    from neurocodec.image import open_photo
+
+    return open_photo(image)
+
+
+def test_file_decodes_to_the_same_symbols_on_any_thread_count(codec, large):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        file = container.read(codec.encode(large, 90))
+        reference, order, estimate = codec._read_symbols(file)
+        image = np.asarray(codec.decode_file(file), int)
+        for threads in (2, 3):
+            torch.set_num_threads(threads)
+            indices, _, again = codec._read_symbols(file)
+            assert all(torch.equal(a, b) for a, b in zip(reference, indices, strict=True))
+            assert again == pytest.approx(estimate, rel=1e-9)
+            assert np.abs(np.asarray(codec.decode_file(file), int) - image).max() <= 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_may_share_a_codec(codec, photo):
+    images = [photo.rotate(angle) for angle in range(0, 60, 10)]
+    alone = [codec.encode(image, 40) for image in images]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda image: codec.encode(image, 40), images))
+        decoded = list(pool.map(codec.decode, alone))
+    assert alone == together
+    for data, image in zip(alone, decoded, strict=True):
+        assert np.array_equal(np.asarray(codec.decode(data)), np.asarray(image))
+
+
+def test_estimate_coder_and_file_agree(codec, large):
+    data = codec.encode(large, 100, importance=False)
+    report = codec.rate_report(data)
+    file = container.read(data)
+    assert report.coded_bits == 8 * sum(map(len, file.streams))
+    assert report.file_bits == 8 * len(data)
+    assert abs(report.coded_bits / report.estimated_bits - 1) < 0.01
+    assert len(file.streams) <= 16
+    assert len(data) - report.coded_bits // 8 <= 64
+
+
+def test_header_records_groups_levels_quality_and_model(codec, photo):
+    header = container.read(codec.encode(photo, 33.3)).header
+    assert [(g.size, g.levels) for g in header.groups] == [(3, 63), (9, 15), (12, 7)]
+    assert header.quality == pytest.approx(33.3, abs=1 / 512)
+    assert header.channel_order is None
+
+
+def test_importance_map_leaves_out_symbols_and_is_optional(codec, large):
+    with_map = container.read(codec.encode(large, 60, importance=True))
+    without = container.read(codec.encode(large, 60, importance=False))
+    assert without.header.importance is None
+    importance = with_map.header.importance
+    assert (importance.rows, importance.cols, importance.levels) == (13, 15, 4)
+    assert len(set(importance.values)) > 1
+    assert sum(map(len, with_map.streams)) < sum(map(len, without.streams))
+    indices, _, _ = codec._read_symbols(with_map)
+    level = torch.tensor(list(importance.values)).view(1, 1, 13, 15)
+    mask = codec.model.map.mask(level)[0]
+    merged = torch.cat([index - group.levels // 2
+                        for index, group in zip(indices, codec.context.groups, strict=True)])
+    assert (merged[~mask] == 0).all()
+
+
+def test_roi_spends_bits_inside_the_mask(codec, large):
+    mask = Image.new("L", (24, 20), 0)
+    mask.paste(255, (0, 0, 12, 20))
+    plain = np.asarray(codec.decode(codec.encode(large, 90, importance=False)))
+    data = codec.encode(large, 90, importance=False, roi=mask)
+    guided = np.asarray(codec.decode(data))
+    original = np.asarray(large)
+    inside, outside = np.s_[:, :104], np.s_[:, 136:]
+    assert psnr(guided[inside], original[inside]) == pytest.approx(
+        psnr(plain[inside], original[inside]), abs=0.3
+    )
+    assert psnr(guided[outside], original[outside]) < psnr(plain[outside], original[outside]) - 1
+
+
+def test_roi_needs_a_map(photo):
+    with pytest.raises(InvalidArgument, match="has no importance map"):
+        build(map_levels=0).encode(photo, roi=photo)
+
+
+def test_se_order_travels_in_the_header(photo):
+    codec = build(importance="se")
+    data = codec.encode(photo, 70)
+    order = container.read(data).header.channel_order
+    assert sorted(order) == list(range(24))
+    assert list(order) != sorted(order)
+    assert psnr(codec.decode(data), photo) > 20
+
+
+def test_baseline_of_one_group_and_published_attention(photo):
+    codec = build(
+        groups=(24,), levels=(5,), attention="deep-softmax", map_levels=0, linear_path=False,
+        context=ContextConfigOne(),
+    )  # fmt: skip
+    decoded = codec.decode(codec.encode(photo))
+    assert decoded.size == photo.size
+
+
+def ContextConfigOne():
+    from neurocodec.nets.cvqn import ContextConfig
+
+    return ContextConfig(passes=(2,), features=4, hidden=8, residual_kernel=3)
+
+
+def test_rate_aware_quantization_saves_bytes(photo):
+    codec = build()
+    plain = len(codec.encode(photo, 80))
+    codec.rate_aware = 0.5
+    assert len(codec.encode(photo, 80)) < plain
+
+
+def test_targets_are_met(codec, large):
+    pixels = 240 * 200
+    size = len(codec.encode(large, target_size=2000))
+    assert 2000 * 0.97 <= size <= 2000
+    bpp = len(codec.encode(large, target_bpp=0.5)) * 8 / pixels
+    assert bpp == pytest.approx(0.5, rel=0.02)
+    assert bpp <= 0.5
+    reached = psnr(codec.decode(codec.encode(large, target_psnr=27.0)), large)
+    assert 27.0 <= reached < 27.0 * 1.02
+    similarity = metrics.ms_ssim(
+        np.asarray(codec.decode(codec.encode(large, target_msssim=0.95))), np.asarray(large)
+    )
+    assert 0.95 <= similarity < 0.95 * 1.02
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quality": 0}, "quality 0 is out of range"),
+        ({"quality": 100.5}, "out of range"),
+        ({"quality": float("nan")}, "out of range"),
+        ({"target_bpp": 1, "target_psnr": 30}, "exclude each other"),
+        ({"target_bpp": -1}, "must be positive"),
+        ({"target_bpp": float("nan")}, "must be positive"),
+        ({"target_size": 60}, "target size 60 is out of reach"),
+        ({"target_psnr": 90}, "target PSNR 90 is out of reach"),
+    ],
+)
+def test_options_out_of_range_are_refused(codec, photo, options, message):
+    with pytest.raises(InvalidArgument, match=message):
+        codec.encode(photo, **options)
+
+
+def test_metadata_and_alpha_come_back(codec, photo):
+    rgba = photo.convert("RGBA")
+    alpha = Image.linear_gradient("L").resize(photo.size)
+    rgba.putalpha(alpha)
+    rgba.info["icc_profile"] = b"not a real profile"
+    decoded = codec.decode(codec.encode(rgba, 50))
+    assert decoded.mode == "RGBA"
+    assert np.array_equal(np.asarray(decoded)[..., 3], np.asarray(alpha))
+
+
+def test_another_model_or_other_weights_are_refused_by_name(codec, photo):
+    file = container.read(codec.encode(photo))
+    with pytest.raises(ModelMismatch, match=r"model 7 of codec 1, not with tiny \(900\)"):
+        codec.decode_file(dataclasses.replace(file, model=7))
+    with pytest.raises(ModelMismatch, match="weights 00000000 of model tiny"):
+        codec.decode_file(dataclasses.replace(file, model_digest=bytes(4)))
+
+
+def test_headers_no_encoder_wrote_are_refused(codec, photo):
+    file = container.read(codec.encode(photo, importance=True))
+    header = file.header
+
+    def decode(**changes):
+        codec.decode_file(
+            dataclasses.replace(file, header=dataclasses.replace(header, **changes))
+        )
+
+    with pytest.raises(MalformedHeader, match="3x63 21x5 are not those"):
+        decode(groups=(container.Group(3, 63), container.Group(21, 5)))
+    small = container.ImportanceMap(1, 2, 4, bytes(2))
+    with pytest.raises(MalformedHeader, match="map of 1x2"):
+        decode(importance=small)
+    with pytest.raises(NczError):
+        codec.decode_file(dataclasses.replace(file, streams=file.streams[:-1]))
+
+
+def test_garbage_streams_decode_to_something_or_are_refused(codec, photo):
+    """Only the container's checksum can notice; the codec must neither crash nor hang."""
+    file = container.read(codec.encode(photo, 60))
+    rng = np.random.default_rng(0)
+    streams = tuple(rng.bytes(len(stream)) for stream in file.streams)
+    try:
+        image = codec.decode_file(dataclasses.replace(file, streams=streams))
+        assert image.size == photo.size
+    except NczError:
+        pass
+
+
+def test_max_pixels_reaches_the_container(codec, photo):
+    with pytest.raises(NczError):
+        codec.decode(codec.encode(photo), max_pixels=100)
+
+
+def test_encoding_sets_no_global_state(codec, photo):
+    state, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    codec.decode(codec.encode(photo))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+    assert torch.is_grad_enabled()

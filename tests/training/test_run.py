@@ -1,0 +1,116 @@
+import csv
+
+import pytest
+import torch
+import yaml
+
+from neurocodec.codecs import weights
+from neurocodec.errors import InvalidArgument
+from neurocodec.training import data, freeze, recipe, run
+from neurocodec.training.run import Trainer, learning_rate
+from tests.training.conftest import TINY
+
+
+def states_equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.slow
+def test_killed_at_any_step_and_resumed_gives_the_same_weights(recipe_file, photos, tmp_path):
+    whole = run(recipe_file, [photos], tmp_path / "whole", threads=1)
+    run(recipe_file, [photos], tmp_path / "parts", max_steps=2, threads=1)
+    parts = run(recipe_file, [photos], tmp_path / "parts", threads=1)
+    one, two = (torch.load(path, weights_only=True) for path in (whole, parts))
+    assert one["step"] == two["step"] == 6
+    assert states_equal(one["model"], two["model"])
+    assert states_equal(one["average"], two["average"])
+    with open(tmp_path / "whole" / "curves.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["3"] * 5 + ["6"] * 5
+    assert all(float(row["bpp"]) > 0 and 0 < float(row["ms_ssim"]) < 1 for row in rows)
+    assert recipe.load(tmp_path / "whole" / "recipe.yaml") == recipe.load(recipe_file)
+
+
+@pytest.mark.slow
+def test_training_lowers_the_loss_and_moves_every_part(recipe_file, photos):
+    config = recipe.load(recipe_file)
+    trainer = Trainer(config, data.decode(data.list_photos([photos]), 176))
+    before = {k: v.clone() for k, v in trainer.model.state_dict().items()}
+    losses = [trainer.advance()["loss"] for _ in range(6)]
+    assert sum(losses[-2:]) < 0.8 * sum(losses[:2])
+    # The last layers start at zero, so what stands before them moves from the second step on.
+    still = [
+        name
+        for name, parameter in trainer.model.named_parameters()
+        if torch.equal(before[name], parameter) and "excite" not in name  # its ReLUs may be dead
+    ]
+    assert still == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("importance", ["se", "re"])
+def test_other_importance_controllers_train(importance, recipe_file, photos, tmp_path):
+    raw = {**TINY, "refresh_importance": 2, "steps": 2}
+    raw["model"] = {**TINY["model"], "importance": importance}
+    recipe_file.write_text(yaml.safe_dump(raw))
+    config = recipe.load(recipe_file)
+    trainer = Trainer(config, data.decode(data.list_photos([photos]), 176))
+    start = trainer.model.importance.own_order.clone()
+    trainer.advance()
+    trainer.advance()
+    if importance == "re":
+        assert not torch.equal(trainer.model.importance.own_order, start)
+        assert torch.equal(
+            trainer.average.importance.own_order, trainer.model.importance.own_order
+        )
+
+
+@pytest.mark.slow
+def test_freezing_keeps_the_averaged_networks(recipe_file, photos, tmp_path):
+    checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=2, threads=1)
+    path = freeze.freeze(checkpoint, tmp_path / "model", default_map=False)
+    record = yaml.safe_load(path.read_text())
+    assert (record["name"], record["wire_id"], record["default_map"]) == ("tiny", 999, False)
+    frozen = weights.model_from_bytes((tmp_path / "model" / "weights.safetensors").read_bytes())
+    config, averaged, step = freeze.averaged(checkpoint)
+    assert step == 2
+    assert frozen.config == averaged.config == config.model
+    for (name, a), b in zip(
+        averaged.state_dict().items(), frozen.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_rates_of_milestones_and_cosine():
+    milestones = recipe.OptimizerConfig(schedule="milestones", milestones=(2, 3), factor=0.2)
+    factors = [learning_rate(step, 40, 10, milestones) for step in (0, 19, 20, 30)]
+    assert factors == pytest.approx([1, 1, 0.2, 0.04])
+    cosine = recipe.OptimizerConfig(schedule="cosine", warmup=9)
+    assert learning_rate(0, 100, 10, cosine) == pytest.approx(0.1)
+    assert learning_rate(50, 100, 10, cosine) == pytest.approx(0.505)
+    assert learning_rate(100, 100, 10, cosine) == pytest.approx(0.01)
+
+
+def test_crops_come_from_the_photos():
+    photo = torch.arange(3 * 10 * 12).reshape(3, 10, 12).to(torch.uint8)
+    crops = data.Crops([photo], 8, 4, torch.Generator().manual_seed(0))
+    batch = crops.next(torch.device("cpu"))
+    assert batch.shape == (4, 3, 8, 8)
+    values = {int(v) for v in (batch * 255).round().flatten()}
+    assert values <= set(photo.flatten().tolist())
+    assert not torch.equal(batch[0], batch[1])
+
+
+def test_no_photos_is_an_error(tmp_path):
+    with pytest.raises(InvalidArgument, match="no photographs below"):
+        data.list_photos([tmp_path])
+
+
+def test_data_digest_depends_on_names_and_sizes(photos):
+    paths = data.list_photos([photos])
+    assert data.digest(paths) == data.digest(paths[::-1])
+    assert data.digest(paths[1:]) != data.digest(paths)
+
+
+def test_small_photos_are_left_out(photos):
+    assert data.decode(data.list_photos([photos]), 400) == []
