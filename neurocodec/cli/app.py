@@ -39,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     state = State()
     with warnings.catch_warnings():
-        if not state.debug:
-            warnings.simplefilter("ignore")  # stderr has errors, one line each
+        warnings.simplefilter("ignore")  # stderr is for errors, one line each
         try:
             return ncz.main(arguments, prog_name="ncz", standalone_mode=False, obj=state) or 0
         except click.UsageError as error:

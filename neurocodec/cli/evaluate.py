@@ -20,8 +20,9 @@ from neurocodec.cli.options import (
 @click.option("--data", required=True, metavar="DIR", help="Images to measure on.")
 @click.option("--out", required=True, metavar="DIR", help="Tables and plots; continues there.")
 @click.option(
-    "--models", default=zoo.DEFAULT, show_default=True, metavar="A,B", callback=comma_list
-)
+    "--models", default=zoo.DEFAULT, show_default=True, metavar="A,B", callback=comma_list,
+    help="Shipped models, or none.",
+)  # fmt: skip
 @click.option("--qualities", metavar="10,20,...", callback=number_list, help="Of the models.")
 @click.option(
     "--peers", metavar="A,B", callback=comma_list,

@@ -148,6 +148,7 @@ def _of_photograph(found: Image.Exif) -> Image.Exif:
         for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             if values := found.get_ifd(directory):
                 kept[directory] = dict(values)
-        kept.tobytes()
-        return kept
+        again = Image.Exif()  # as from a file: the only form that Pillow's TIFF writer takes
+        again.load(kept.tobytes())
+        return again
     return Image.Exif()

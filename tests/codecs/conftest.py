@@ -7,6 +7,14 @@ from neurocodec.nets.cvqn import CVQN, ContextConfig, CVQNConfig
 DIGEST = b"\x01\x02\x03\x04"
 
 
+class Ramp(torch.nn.Module):
+    """An importance that grows from left to right: an untrained map would be uniform."""
+
+    def forward(self, features):
+        batch, _, rows, cols = features.shape
+        return torch.linspace(-3, 3, cols).expand(batch, 1, rows, cols)
+
+
 def build(**changes) -> CVQNCodec:
     """A codec that works untrained: its linear path is a block transform."""
     torch.manual_seed(0)
@@ -16,16 +24,16 @@ def build(**changes) -> CVQNCodec:
             "encoder_features": (2, 2, 4, 4),
             "decoder_features": (2, 2, 4, 4),
             "groups": (3, 9, 12),
-            "levels": (63, 15, 7),
+            "levels": (127, 63, 31),
+            "gain_span": 1.6,
             "map_levels": 4,
             "context": ContextConfig(passes=(5, 3, 2), features=4, hidden=8),
             **changes,
         }
     )
     model = CVQN(config)
-    if model.map is not None:  # an untrained map is uniform: make it follow the picture
-        torch.nn.init.normal_(model.map.body[-1].weight, std=8.0)
-        torch.nn.init.constant_(model.map.body[-1].bias, 0.5)
+    if model.map is not None:
+        model.map.body = Ramp()
     return CVQNCodec(model, name="tiny", wire_id=900, digest=DIGEST, rate_aware=0.0)
 
 

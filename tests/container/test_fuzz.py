@@ -43,7 +43,7 @@ def test_the_seal_is_the_writers() -> None:
 
 
 @given(mutants())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_mutants(mutant: bytes) -> None:
     check(seal(mutant))
 

@@ -27,7 +27,7 @@ from .samples import FULL, PLAIN, files
 
 
 @given(files())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_round_trip(file: NczFile) -> None:
     data = write(file)
     assert read(data) == file

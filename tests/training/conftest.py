@@ -28,7 +28,7 @@ def draw_photo(seed: int, width: int = 272, height: int = 260) -> Image.Image:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width] / 64
     planes = [
-        128 + 80 * np.sin(x * a + y * b + c) + rng.normal(0, 6, x.shape)
+        128 + 40 * np.sin(x * a + y * b + c) + rng.normal(0, 3, x.shape)
         for a, b, c in rng.uniform(0.3, 3, (3, 3))
     ]
     return Image.fromarray(np.stack(planes, -1).clip(0, 255).astype(np.uint8))

@@ -1,0 +1,76 @@
+"""Small images and profiles, made here."""
+
+import io
+import struct
+
+import numpy as np
+from PIL import Image, ImageCms
+
+
+def rgb(height=3, width=4, seed=0):
+    """(height, width, 3) uint8 noise: no two orientations of it are alike."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def encoded(image, format="PNG", **options):
+    """The bytes of a PIL image in a file format."""
+    stream = io.BytesIO()
+    image.save(stream, format, **options)
+    return stream.getvalue()
+
+
+def srgb_profile():
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def grey_profile():
+    """A header is all that is looked at."""
+    return bytes(16) + b"GRAY" + bytes(108)
+
+
+def cmyk_profile():
+    """A CMYK profile, version 2, in which cyan ink looks pure red and all else is white.
+
+    Nothing like it exists, so that a conversion which ignores the profile is found out.
+    """
+    white, red = (255, 128, 128), (135, 128 + 80, 128 + 67)  # CIELAB in 8 bits: L * 2.55, a, b
+    clut = b"".join(bytes(red if index >= 8 else white) for index in range(16))
+    identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
+    ramp = bytes(range(256))
+    lut = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + ramp * 4 + clut + ramp * 3
+    white_point = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
+    start = 128 + 4 + 2 * 12
+    tags = struct.pack(">I", 2)
+    tags += b"A2B0" + struct.pack(">II", start, len(lut))
+    tags += b"wtpt" + struct.pack(">II", start + len(lut), len(white_point))
+    size = start + len(lut) + len(white_point)
+    header = struct.pack(">I4sI", size, b"none", 0x02400000) + b"prtrCMYKLab "
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + tags + lut + white_point
+
+
+def exif_block(*entries, order="<", trailer=b""):
+    """A TIFF block of one directory with SHORT entries (tag, value), then ``trailer``."""
+    magic = b"II*\0" if order == "<" else b"MM\0*"
+    body = b"".join(struct.pack(order + "HHIHH", tag, 3, 1, value, 0) for tag, value in entries)
+    count = struct.pack(order + "H", len(entries))
+    return magic + struct.pack(order + "I", 8) + count + body + bytes(4) + trailer
+
+
+def oriented(pixels, orientation, format="PNG", **options):
+    """The file of an image whose EXIF says that ``pixels`` are its upright form."""
+    undo = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    image = Image.fromarray(pixels)
+    if undo is not None:
+        image = image.transpose(undo)
+    exif = b"Exif\0\0" + exif_block((0x0112, orientation))
+    return encoded(image, format, exif=exif, **options)
