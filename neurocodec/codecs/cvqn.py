@@ -15,7 +15,7 @@ from torch import Tensor
 from neurocodec import container
 from neurocodec.codecs import search, symbols
 from neurocodec.codecs.symbols import RateReport
-from neurocodec.errors import InvalidArgument, MalformedHeader, ModelMismatch
+from neurocodec.errors import ImageTooLarge, InvalidArgument, MalformedHeader, ModelMismatch
 from neurocodec.image import Photo, open_photo, pack_alpha, to_pil, unpack_alpha
 from neurocodec.nets.cvqn import CVQN, STRIDE
 
@@ -59,7 +59,7 @@ class CVQNCodec:
         digest: bytes = bytes(4),
         device: str | torch.device = "cpu",
         default_map: bool = True,
-        rate_aware: float = 1.0,
+        rate_aware: float = 0.1,
     ) -> None:
         self.name, self.wire_id, self.digest = name, wire_id, digest
         self.device = torch.device(device)
@@ -211,7 +211,15 @@ class CVQNCodec:
 
     def decode(self, data: bytes, *, max_pixels: int = 2**28) -> Image.Image:
         """The bytes of an .ncz file -> a PIL image. Raises NczError where they are not one."""
-        return self.decode_file(container.read(data, max_pixels=max_pixels))
+        file = container.read(data, max_pixels=max_pixels)
+        rows, cols = _grid(file.height, file.width)
+        if rows * cols * STRIDE**2 > max(max_pixels, 4 * STRIDE**2):
+            # A picture one pixel wide is padded to sixteen: the header's product is not the cost.
+            raise ImageTooLarge(
+                f"{file.width}x{file.height} pixels become {rows * cols * STRIDE**2} when padded, "
+                f"above the limit of {max_pixels}: raise max_pixels if the file is trusted"
+            )
+        return self.decode_file(file)
 
     def decode_file(self, file: container.NczFile) -> Image.Image:
         """A parsed file -> a PIL image, metadata in ``info`` and alpha merged."""
@@ -239,7 +247,7 @@ class CVQNCodec:
         order = self.model.importance.own_order
         if header.channel_order is not None:
             order = torch.tensor(header.channel_order, device=self.device)
-        rows, cols = -(-file.height // STRIDE), -(-file.width // STRIDE)
+        rows, cols = _grid(file.height, file.width)
         level = None
         if header.importance is not None:
             values = np.frombuffer(header.importance.values, np.uint8).astype(np.int64)
@@ -272,7 +280,7 @@ class CVQNCodec:
                 f"{self.name}, {_listing(groups)}: the file was not made by it"
             )
         importance = file.header.importance
-        expected = (-(-file.height // STRIDE), -(-file.width // STRIDE), config.map_levels)
+        expected = (*_grid(file.height, file.width), config.map_levels)
         found = importance and (importance.rows, importance.cols, importance.levels)
         if found is not None and found != expected:
             raise MalformedHeader(
@@ -312,6 +320,11 @@ class CVQNCodec:
         rows, cols = level.shape[2:]
         values = level.to(torch.uint8).cpu().numpy().tobytes()
         return container.ImportanceMap(rows, cols, self.model.config.map_levels, values)
+
+
+def _grid(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the latent."""
+    return -(-height // STRIDE), -(-width // STRIDE)
 
 
 def _pad(x: Tensor) -> Tensor:

@@ -54,6 +54,11 @@ def read_exif(image: Image.Image) -> bytes | None:
     return _exif_of_tiff(image) if image.format == "TIFF" else None
 
 
+def is_exif(data: bytes) -> bool:
+    """Whether the data, with the prefix or without, begin as an EXIF block does."""
+    return data.removeprefix(EXIF_PREFIX)[:4] in _BYTE_ORDERS
+
+
 def read_xmp(image: Image.Image) -> bytes | None:
     """The XMP packet."""
     xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")

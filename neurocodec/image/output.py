@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 
 from neurocodec.errors import InvalidArgument
 from neurocodec.image.formats import PNG, Format, format_for, format_named
-from neurocodec.image.metadata import EXIF_PREFIX, icc_for, tiff_tags
+from neurocodec.image.metadata import EXIF_PREFIX, icc_for, is_exif, tiff_tags
 from neurocodec.image.reading import one_line
 
 
@@ -90,8 +90,10 @@ def _render(image: Image.Image, format: Format) -> bytes:
 
 
 def _fits(key: str, value: Any, format: Format) -> bool:
+    if not isinstance(value, bytes) or (key == "exif" and not is_exif(value)):
+        return False
     limit = None if key == "icc_profile" else format.largest_segment  # JPEG cuts profiles up
-    return isinstance(value, bytes) and (limit is None or len(value) <= limit)
+    return limit is None or len(value) <= limit
 
 
 def _convert(image: Image.Image, format: Format) -> Image.Image:

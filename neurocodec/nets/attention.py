@@ -65,9 +65,7 @@ class ResidualChannelAttentionBlock(nn.Module):
 class ResidualGroup(nn.Module):
     """A run of RCABs closed by a 3×3 convolution, with a skip around the whole (RCAN, eq. 5)."""
 
-    def __init__(
-        self, channels: int, blocks: int, attention: AttentionForm = "sigmoid"
-    ) -> None:
+    def __init__(self, channels: int, blocks: int, attention: AttentionForm = "sigmoid") -> None:
         super().__init__()
         self.body = nn.Sequential(
             *(ResidualChannelAttentionBlock(channels, attention) for _ in range(blocks)),

@@ -148,8 +148,14 @@ class ContextModel(nn.Module):
         for size, group_levels, group_passes in zip(sizes, levels, passes, strict=True):
             self.groups.append(
                 GroupContext(
-                    size, group_levels, previous, group_passes, features, hidden,
-                    residual_kernel, rank,
+                    size,
+                    group_levels,
+                    previous,
+                    group_passes,
+                    features,
+                    hidden,
+                    residual_kernel,
+                    rank,
                 )  # fmt: skip
             )
             previous += size

@@ -37,9 +37,7 @@ class GDN(nn.Module):
         super().__init__()
         self.inverse = inverse
         self.beta_root = nn.Parameter(torch.sqrt(torch.ones(channels) + self.PEDESTAL))
-        self.gamma_root = nn.Parameter(
-            torch.sqrt(gamma_init * torch.eye(channels) + self.PEDESTAL)
-        )
+        self.gamma_root = nn.Parameter(torch.sqrt(gamma_init * torch.eye(channels) + self.PEDESTAL))
 
     def forward(self, x: Tensor) -> Tensor:
         beta = LowerBound.apply(self.beta_root, (1e-6 + self.PEDESTAL) ** 0.5) ** 2 - self.PEDESTAL

@@ -49,3 +49,22 @@ def freeze(checkpoint: str | Path, folder: str | Path, *, default_map: bool = Tr
     path = out / "model.yaml"
     path.write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
     return path
+
+
+def main() -> None:
+    """``python -m neurocodec.training.freeze CHECKPOINT FOLDER``"""
+    import click
+
+    @click.command()
+    @click.argument("checkpoint", type=click.Path(exists=True))
+    @click.argument("folder", type=click.Path())
+    @click.option("--default-map/--no-default-map", default=False, show_default=True)
+    def command(checkpoint: str, folder: str, default_map: bool) -> None:
+        """Make CHECKPOINT a model to ship in FOLDER."""
+        click.echo(freeze(checkpoint, folder, default_map=default_map))
+
+    command()
+
+
+if __name__ == "__main__":
+    main()

@@ -106,7 +106,9 @@ def from_dict(kind: Any, raw: Any, where: str = "recipe") -> Any:
         hints = typing.get_type_hints(kind)
         unknown = sorted(set(raw) - set(hints))
         if unknown:
-            raise InvalidArgument(f"{where}: unknown field {unknown[0]!r}; known: {', '.join(hints)}")
+            raise InvalidArgument(
+                f"{where}: unknown field {unknown[0]!r}; known: {', '.join(hints)}"
+            )
         values = {k: from_dict(hints[k], v, f"{where}.{k}") for k, v in raw.items()}
         try:
             return kind(**values)
@@ -115,7 +117,9 @@ def from_dict(kind: Any, raw: Any, where: str = "recipe") -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
         if raw not in arguments:
-            raise InvalidArgument(f"{where}: {raw!r} is not one of {', '.join(map(str, arguments))}")
+            raise InvalidArgument(
+                f"{where}: {raw!r} is not one of {', '.join(map(str, arguments))}"
+            )
         return raw
     if origin is tuple:
         if not isinstance(raw, (list, tuple)):

@@ -137,9 +137,7 @@ class Trainer:
                 output = self.average(x, qualities)
                 output = output._replace(x_hat=output.x_hat.clamp(0, 1))
                 results.append(
-                    rate_distortion(
-                        x, output, qualities, recipe.LossConfig(distortion="ms-ssim")
-                    )
+                    rate_distortion(x, output, qualities, recipe.LossConfig(distortion="ms-ssim"))
                 )
             rows.append(
                 {

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neurocodec import container
-from neurocodec.errors import InvalidArgument, MalformedHeader, ModelMismatch, NczError
+from neurocodec.errors import (
+    ImageTooLarge,
+    InvalidArgument,
+    MalformedHeader,
+    ModelMismatch,
+    NczError,
+)
 from neurocodec.evaluation import metrics
 from neurocodec.image import open_photo
 from neurocodec.nets.cvqn import ContextConfig
@@ -114,8 +120,12 @@ def test_importance_map_leaves_out_symbols_and_is_optional(codec, large):
     indices, _, _ = codec._read_symbols(with_map)
     level = torch.tensor(list(importance.values)).view(1, 1, 13, 15)
     mask = codec.model.map.mask(level)[0]
-    merged = torch.cat([index - group.levels // 2
-                        for index, group in zip(indices, codec.context.groups, strict=True)])
+    merged = torch.cat(
+        [
+            index - group.levels // 2
+            for index, group in zip(indices, codec.context.groups, strict=True)
+        ]
+    )
     assert (merged[~mask] == 0).all()
 
 
@@ -221,9 +231,7 @@ def test_headers_no_encoder_wrote_are_refused(codec, photo):
     header = file.header
 
     def decode(**changes):
-        codec.decode_file(
-            dataclasses.replace(file, header=dataclasses.replace(header, **changes))
-        )
+        codec.decode_file(dataclasses.replace(file, header=dataclasses.replace(header, **changes)))
 
     with pytest.raises(MalformedHeader, match="3x127 21x5 are not those"):
         decode(groups=(container.Group(3, 127), container.Group(21, 5)))
@@ -249,6 +257,13 @@ def test_garbage_streams_decode_to_something_or_are_refused(codec, photo):
 def test_max_pixels_reaches_the_container(codec, photo):
     with pytest.raises(NczError):
         codec.decode(codec.encode(photo), max_pixels=100)
+
+
+def test_the_padded_size_counts_as_pixels(codec):
+    data = codec.encode(Image.new("RGB", (1, 200)))
+    with pytest.raises(ImageTooLarge, match="become 3328 when padded"):
+        codec.decode(data, max_pixels=1000)
+    assert codec.decode(data, max_pixels=3328).size == (1, 200)
 
 
 def test_encoding_sets_no_global_state(codec, photo):

@@ -29,12 +29,13 @@ def grey_profile():
 
 
 def cmyk_profile():
-    """A CMYK profile, version 2, in which cyan ink looks pure red and all else is white.
+    """A CMYK profile, version 2: cyan ink looks pure red, black ink black, all else is white.
 
     Nothing like it exists, so that a conversion which ignores the profile is found out.
     """
-    white, red = (255, 128, 128), (135, 128 + 80, 128 + 67)  # CIELAB in 8 bits: L * 2.55, a, b
-    clut = b"".join(bytes(red if index >= 8 else white) for index in range(16))
+    white, red, black = (255, 128, 128), (135, 208, 195), (0, 128, 128)  # CIELAB in 8 bits
+    # The grid is that of no ink and full ink, cyan varying slowest and black fastest.
+    clut = b"".join(bytes(black if i % 2 else red if i >= 8 else white) for i in range(16))
     identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
     ramp = bytes(range(256))
     lut = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + ramp * 4 + clut + ramp * 3

@@ -121,7 +121,7 @@ def test_exif_of_a_tiff_is_what_describes_the_photograph():
     exif[MAKE] = "Maker"
     exif[ExifTags.IFD.Exif] = {ExifTags.Base.ISOSpeedRatings: 200}
     kept = Image.Exif()
-    kept.load(open_photo(encoded(Image.fromarray(rgb()), "TIFF", exif=exif)).exif)
+    kept.load(open_photo(encoded(Image.fromarray(rgb()), "TIFF", exif=exif.tobytes())).exif)
     assert kept[MAKE] == "Maker"
     assert kept.get_ifd(ExifTags.IFD.Exif) == {ExifTags.Base.ISOSpeedRatings: 200}
     assert ExifTags.Base.StripOffsets not in kept

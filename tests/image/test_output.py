@@ -6,7 +6,7 @@ import stat
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from neurocodec.errors import CorruptStream, InvalidArgument, MissingDependency
 from neurocodec.image import (
@@ -129,6 +129,7 @@ def test_an_image_of_another_mode(tmp_path):
 def test_metadata_is_carried(tmp_path, suffix):
     exif = Image.Exif()
     exif[0x010F] = "Maker"
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ISOSpeedRatings: 200}
     block = exif.tobytes().removeprefix(b"Exif\0\0")
     save(to_pil(Photo(rgb(), "RGB", None, srgb_profile(), block, XMP)), tmp_path / f"a{suffix}")
     again = open_photo(tmp_path / f"a{suffix}")
@@ -188,7 +189,7 @@ def test_unknown_formats():
 
 def test_a_format_whose_package_is_missing(monkeypatch):
     monkeypatch.setattr("neurocodec.image.formats.find_spec", lambda name: None)
-    with pytest.raises(MissingDependency, match="HEIF needs .* pip install pillow-heif"):
+    with pytest.raises(MissingDependency, match=r"HEIF needs .* pip install pillow-heif"):
         format_for("a.heic")
 
 

@@ -38,9 +38,7 @@ def test_logits_depend_on_exactly_the_earlier_passes(residual_kernel):
     values = [value.requires_grad_() for value in random_values()]
     side = torch.rand(1, 2, 6, 7, dtype=torch.float64)
     logits = model(values, level_values(), side)
-    number = {
-        group: sum(PASSES[:group]) + pass_numbers(PASSES[group], 6, 7) for group in range(3)
-    }
+    number = {group: sum(PASSES[:group]) + pass_numbers(PASSES[group], 6, 7) for group in range(3)}
     reached = 0
     for group in range(3):
         for y, x in [(0, 0), (2, 3), (3, 3), (5, 6), (4, 2), (2, 2)]:

@@ -38,9 +38,11 @@ def test_forward_is_hard_backward_is_the_responsibility_weighted_mean():
     out = quantizer(z)
     out.values.sum().backward()
     z2 = z.detach().clone().requires_grad_()
-    density = quantizer.log_pi.softmax(0) * torch.exp(
-        -0.5 * ((z2[:, None] - quantizer.mu) / quantizer.log_sigma.exp()) ** 2
-    ) / quantizer.log_sigma.exp()
+    density = (
+        quantizer.log_pi.softmax(0)
+        * torch.exp(-0.5 * ((z2[:, None] - quantizer.mu) / quantizer.log_sigma.exp()) ** 2)
+        / quantizer.log_sigma.exp()
+    )
     soft = (density / density.sum(1, keepdim=True)) @ quantizer.mu
     soft.sum().backward()
     torch.testing.assert_close(z.grad, z2.grad, rtol=1e-4, atol=1e-5)
@@ -57,9 +59,7 @@ def test_all_three_mixture_parameters_learn():
 
 def test_likelihood_is_that_of_the_mixture():
     quantizer = GMMQuantizer(3)
-    expected = sum(
-        math.exp(-0.5 * ((0.4 - mu) / 0.7072) ** 2) / 0.7072 / 3 for mu in (-1, 0, 1)
-    )
+    expected = sum(math.exp(-0.5 * ((0.4 - mu) / 0.7072) ** 2) / 0.7072 / 3 for mu in (-1, 0, 1))
     got = quantizer(torch.tensor([0.4])).log_likelihood.item()
     assert got == pytest.approx(math.log(expected), rel=1e-5)  # up to the constant −½ log 2π
 

@@ -34,7 +34,7 @@ def draw_photo(seed: int, width: int = 272, height: int = 260) -> Image.Image:
     return Image.fromarray(np.stack(planes, -1).clip(0, 255).astype(np.uint8))
 
 
-@pytest.fixture()
+@pytest.fixture
 def photos(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -43,7 +43,7 @@ def photos(tmp_path):
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def recipe_file(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(TINY))

@@ -46,7 +46,9 @@ def test_balance_evens_out_rates_and_keeps_the_middle():
     balanced = LossConfig(distortion="mse", weight=(1.0, 100.0), balance=0.5)
     for quality, factor in [(1.0, 10**0.5), (50.5, 1.0), (100.0, 10**-0.5)]:
         arguments = (x, output(x, torch.tensor([64.0])), torch.tensor([quality]))
-        ratio = rate_distortion(*arguments, balanced).total / rate_distortion(*arguments, base).total
+        ratio = (
+            rate_distortion(*arguments, balanced).total / rate_distortion(*arguments, base).total
+        )
         assert ratio.item() == pytest.approx(factor, rel=1e-4)
 
 

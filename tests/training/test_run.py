@@ -60,9 +60,7 @@ def test_other_importance_controllers_train(importance, recipe_file, photos, tmp
     trainer.advance()
     if importance == "re":
         assert not torch.equal(trainer.model.importance.own_order, start)
-        assert torch.equal(
-            trainer.average.importance.own_order, trainer.model.importance.own_order
-        )
+        assert torch.equal(trainer.average.importance.own_order, trainer.model.importance.own_order)
 
 
 @pytest.mark.slow

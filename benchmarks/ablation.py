@@ -1,0 +1,112 @@
+"""The source's ablations at equal short budgets: every variant trained alike, scored alike.
+
+    python -m benchmarks.ablation --data DIR --steps 300 --out ablation.tsv
+
+Bits are the estimate of the loss on held-out crops, which the coder reaches within 1 % (`ncz eval`
+reports both); scores are of networks this short of training, so differences of a percent or two
+are noise: `--seeds 2` shows how much.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from neurocodec.errors import NczError
+from neurocodec.evaluation.bdrate import bd_rate
+from neurocodec.evaluation.metrics import ms_ssim_db
+from neurocodec.training import data, recipe
+from neurocodec.training.recipe import DataConfig, Recipe
+from neurocodec.training.run import Trainer
+
+RECIPE = Path(__file__).parents[1] / "models" / "cvqn" / "recipe.yaml"
+CHANNELS = 64
+
+
+def base(steps: int) -> Recipe:
+    """The shipped recipe on fewer channels and smaller batches."""
+    shipped = recipe.load(RECIPE)
+    model = replace(
+        shipped.model,
+        channels=CHANNELS,
+        groups=(4, 12, 16, 32),
+        map_levels=0,
+        encoder_features=(4, 8, 16, 32),
+        decoder_features=(4, 8, 16, 32),
+    )
+    return replace(
+        shipped,
+        name="base",
+        model=model,
+        steps=steps,
+        refresh_importance=1,
+        data=DataConfig(crop=176, batch=2, validation=12),
+    )
+
+
+def variants(steps: int) -> dict[str, Recipe]:
+    """Each differs from ``base`` in one respect."""
+    root = base(steps)
+
+    def changed(**model) -> Recipe:
+        return replace(root, model=replace(root.model, **model))
+
+    def grouped(levels: tuple[int, ...]) -> Recipe:
+        # The published sizes and levels, without the warm start that needs many levels for DC.
+        context = replace(root.model.context, passes=(2,) * len(levels))
+        groups = {3: (16, 32, 16), 1: (CHANNELS,)}[len(levels)]
+        return changed(groups=groups, levels=levels, context=context, linear_path=False)
+
+    return {
+        "base (sigmoid, predefined, 4 groups)": root,
+        "attention deep-softmax": changed(attention="deep-softmax"),
+        "importance se": changed(importance="se"),
+        "importance re": changed(importance="re"),
+        "importance map on": replace(changed(map_levels=8), map_share=1.0),
+        "no linear path": changed(linear_path=False),
+        "published groups, levels 3/5/7": grouped((3, 5, 7)),
+        "published groups, all 5": grouped((5, 5, 5)),
+        "baseline: one group of 5 levels": grouped((5,)),
+    }
+
+
+@click.command()
+@click.option("--data", "folders", multiple=True, required=True, help="Folders of photographs.")
+@click.option("--steps", default=300, show_default=True)
+@click.option("--seeds", default=1, show_default=True)
+@click.option("--photos", default=400, show_default=True, help="Photographs used of the folders.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="TSV to write.")
+def main(folders: tuple[str, ...], steps: int, seeds: int, photos: int, out: Path) -> None:
+    """Train every variant and write its rate, quality and BD-rate (MS-SSIM) against the first."""
+    decoded = data.decode(data.list_photos(folders)[:photos], 176)
+    curves: dict[str, tuple[list[float], list[float]]] = {}
+    with open(out, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, delimiter="\t", lineterminator="\n")
+        table.writerow(["variant", "seed", "quality", "bpp", "psnr", "ms_ssim", "bd_rate_percent"])
+        for name, variant in variants(steps).items():
+            for seed in range(seeds):
+                trainer = Trainer(replace(variant, seed=seed), decoded)
+                while trainer.step < steps:
+                    trainer.advance()
+                rows = trainer.validate()
+                curve = [r["bpp"] for r in rows], [ms_ssim_db(r["ms_ssim"]) for r in rows]
+                reference = curves.setdefault("reference", curve)
+                try:
+                    percent = bd_rate(reference, curve, rate_range=(0.0, 9.0)).percent
+                    saved = f"{percent:+.1f}"
+                except NczError as error:  # curves too far apart to share a quality
+                    saved = f"none ({error})"
+                for r in rows:
+                    table.writerow(
+                        [name, seed, r["quality"], f"{r['bpp']:.4f}", f"{r['psnr']:.3f}",
+                         f"{r['ms_ssim']:.5f}", saved]
+                    )  # fmt: skip
+                file.flush()
+                click.echo(f"{name} (seed {seed}): {saved} %", err=True)
+
+
+if __name__ == "__main__":
+    main()

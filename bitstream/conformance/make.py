@@ -1,0 +1,80 @@
+"""Writes the conformance files. Run on purpose only: a file made anew is a new promise.
+
+    python bitstream/conformance/make.py
+
+Existing files are left alone. Each gets a PNG of what it decodes to (readers may differ by one
+grey level) and a line in manifest.json: SHA-256 of the file and of its symbols.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import neurocodec
+from neurocodec import container
+
+HERE = Path(__file__).parent
+
+
+def picture(width: int, height: int) -> Image.Image:
+    """Colour gradients, an edge and some texture; the same on every machine: integers only."""
+    y, x = np.mgrid[:height, :width]
+    noise = (x * 7919 + y * 104729 + x * y * 31) % 23
+    planes = [(x * 3 + noise) % 256, (y * 4 + 40) % 256, (x + y) * 2 % 256]
+    pixels = np.stack(planes, -1).astype(np.uint8)
+    pixels[height // 3 : height // 2, width // 4 : width // 2] = (250, 20, 60)
+    return Image.fromarray(pixels)
+
+
+def cases() -> dict[str, tuple[Image.Image, dict]]:
+    alpha = picture(40, 24).convert("RGBA")
+    alpha.putalpha(Image.linear_gradient("L").resize(alpha.size))
+    tagged = picture(32, 32)
+    tagged.info["icc_profile"] = b"a profile, opaque to the codec"
+    mask = Image.new("L", (8, 8), 0)
+    mask.paste(255, (0, 0, 4, 8))
+    return {
+        "cvqn-q1": (picture(48, 40), {"quality": 1}),
+        "cvqn-q50": (picture(64, 48), {"quality": 50}),
+        "cvqn-q100": (picture(48, 40), {"quality": 100}),
+        "cvqn-odd": (picture(37, 19), {"quality": 33.5}),
+        "cvqn-1x1": (picture(1, 1), {"quality": 70}),
+        "cvqn-grey": (picture(48, 32).convert("L"), {"quality": 60}),
+        "cvqn-alpha": (alpha, {"quality": 60}),
+        "cvqn-icc": (tagged, {"quality": 40}),
+        "cvqn-map": (picture(96, 64), {"quality": 60, "importance": True}),
+        "cvqn-roi": (picture(96, 64), {"quality": 80, "roi": mask}),
+    }
+
+
+def symbols_digest(codec, file: container.NczFile) -> str:
+    """SHA-256 over the symbols of all groups, as bytes in coded order."""
+    indices, order, _ = codec._read_symbols(file)
+    data = b"".join(index.numpy().astype("<i2").tobytes() for index in (*indices, order))
+    return hashlib.sha256(data).hexdigest()
+
+
+def main() -> None:
+    manifest_path = HERE / "manifest.json"
+    manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}
+    codec = neurocodec.load("cvqn")
+    for name, (image, options) in cases().items():
+        if name in manifest:
+            continue
+        data = codec.encode(image, **options)
+        (HERE / f"{name}.ncz").write_bytes(data)
+        codec.decode(data).save(HERE / f"{name}.png")
+        manifest[name] = {
+            "file": hashlib.sha256(data).hexdigest(),
+            "symbols": symbols_digest(codec, container.read(data)),
+        }
+    manifest_path.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()

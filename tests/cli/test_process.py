@@ -1,0 +1,89 @@
+"""What only a process of its own can show."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def start(code, *arguments, **options):
+    """Python on ``code``, in which ``main`` is that of ncz and ``codec`` the fake one installed."""
+    prelude = (
+        "import sys, time, pytest\n"
+        "from neurocodec.cli import main\n"
+        "from tests import fake_codec\n"
+        "codec = fake_codec.install(pytest.MonkeyPatch())\n"
+    )
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return subprocess.Popen(
+        [sys.executable, "-c", prelude + code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": root},
+        **options,
+    )
+
+
+def test_info_and_models_need_neither_torch_nor_numpy(ncz, photo, folder):
+    photo("a.png")
+    assert ncz("encode", "a.png", "a.ncz").code == 0
+    code = (
+        "import sys\n"
+        "from neurocodec.cli import main\n"
+        "assert main(['info', sys.argv[1]]) == 0\n"
+        "assert main(['models']) == 0\n"
+        "sys.exit(sorted({'torch', 'numpy', 'PIL', 'tqdm'} & set(sys.modules)) or 0)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, "a.ncz"],
+        check=True,
+        capture_output=True,
+        timeout=120,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.path.dirname(os.path.dirname(os.path.dirname(__file__))),
+        },
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_ctrl_c(photo, folder):
+    photo("a.png")
+    code = (
+        "codec.during = lambda: (open('started', 'w').close(), time.sleep(60))\n"
+        "sys.exit(main(['encode', 'a.png', 'a.ncz']))\n"
+    )
+    with start(code, cwd=folder) as process:
+        deadline = time.monotonic() + 90
+        while not (folder / "started").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == b""
+    assert b"Traceback" not in err
+    assert sorted(os.listdir(folder)) == ["a.png", "started"]
+
+
+def test_a_reader_that_goes_away(photo, folder):
+    photo("a.png")
+    code = "codec.during = lambda: sys.stdin.read()\nsys.exit(main(['encode', 'a.png', '-']))\n"
+    with start(code, cwd=folder, stdin=subprocess.PIPE) as process:
+        process.stdout.close()
+        process.stdin.close()
+        err = process.stderr.read()
+        assert process.wait(timeout=60) == 1
+    assert b"Traceback" not in err
+    assert err.count(b"\n") <= 1
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "neurocodec.cli", "--version"], capture_output=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, b"ncz 0.1.0\n")

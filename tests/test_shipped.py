@@ -1,0 +1,101 @@
+"""The shipped model on the photograph of the README, and the zoo that finds it."""
+
+import functools
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import neurocodec
+from neurocodec import container, zoo
+from neurocodec.errors import ModelMismatch, UnknownModel
+from neurocodec.evaluation import metrics
+from neurocodec.image import open_photo
+from neurocodec.training import recipe
+
+PHOTO = Path(__file__).parents[1] / "docs" / "astronaut.png"
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return neurocodec.load("cvqn")
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return open_photo(PHOTO).pixels
+
+
+@pytest.fixture
+def own_zoo(tmp_path, monkeypatch):
+    """A copy of the models to damage, with caches of its own."""
+    shutil.copytree(zoo.folder() / "cvqn", tmp_path / "cvqn")
+    monkeypatch.setattr(zoo, "folder", lambda: tmp_path)
+    monkeypatch.setattr(zoo, "models", functools.cache(zoo.models.__wrapped__))
+    monkeypatch.setattr(zoo, "_cached", functools.cache(zoo._cached.__wrapped__))
+    return tmp_path
+
+
+def test_rates_scores_and_overhead_of_a_photograph(codec, pixels):
+    """Loose bounds around what the card says: they fail if weights or coder break."""
+    files = [codec.encode(pixels, quality) for quality in (5, 50, 95)]
+    assert sorted(map(len, files)) == list(map(len, files))
+    scores = []
+    for data in files:
+        report = codec.rate_report(data)
+        assert abs(report.coded_bits / report.estimated_bits - 1) < 0.01
+        file = container.read(data)
+        assert len(file.streams) <= 16
+        if file.header.importance is None:
+            assert len(data) - sum(map(len, file.streams)) <= 64
+        scores.append(metrics.ms_ssim(np.asarray(codec.decode(data)), pixels))
+    assert sorted(scores) == scores
+    assert len(files[1]) * 8 / (512 * 512) < 0.6
+    assert scores[1] > 0.96
+
+
+def test_top_quality_reaches_one_bit_per_pixel_on_detail(codec, pixels):
+    crop = pixels[288:416, 32:160]  # the suit and its badge
+    assert len(codec.encode(crop, 100)) * 8 / (128 * 128) > 1
+
+
+def test_recipe_of_the_shipped_model_fits_its_weights(codec):
+    shipped = recipe.load(zoo.folder() / "cvqn" / "recipe.yaml")
+    assert codec.model.config == shipped.model
+    assert codec.wire_id == shipped.wire_id == zoo.by_name("cvqn").wire_id
+
+
+def test_weights_together_stay_small():
+    assert sum(model.bytes for model in zoo.models()) < 30e6
+
+
+def test_a_codec_is_loaded_once(codec):
+    assert neurocodec.load("cvqn") is codec
+
+
+def test_unknown_models_are_refused_by_name():
+    with pytest.raises(UnknownModel, match="no model is called 'vae'"):
+        zoo.by_name("vae")
+    with pytest.raises(UnknownModel, match="needs model 12345"):
+        zoo.by_wire_id(12345)
+
+
+def test_damaged_weights_are_refused(own_zoo):
+    path = own_zoo / "cvqn" / zoo.WEIGHTS
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelMismatch, match="are damaged"):
+        zoo.load("cvqn")
+
+
+def test_a_file_of_other_weights_is_refused(own_zoo, codec, pixels):
+    data = codec.encode(pixels[:32, :32])
+    path = own_zoo / "cvqn" / "model.yaml"
+    record = yaml.safe_load(path.read_text())
+    record["wire_id"] = 77
+    path.write_text(yaml.safe_dump(record))
+    with pytest.raises(UnknownModel, match="needs model 1,"):
+        neurocodec.decode(data)
