@@ -39,13 +39,13 @@ class ModelInfo:
 
 def folder() -> Path:
     """Where the models are: the installed package, or ``models/`` beside a source tree."""
-    beside = Path(__file__).resolve().parent.parent / "models"
-    if beside.is_dir():
-        return beside
     spec = importlib.util.find_spec("neurocodec.models")
-    if spec is None or not spec.submodule_search_locations:
+    if spec is not None and spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    beside = Path(__file__).resolve().parent.parent / "models"
+    if not beside.is_dir():
         raise UnknownModel("no models are installed: reinstall neurocodec")
-    return Path(next(iter(spec.submodule_search_locations)))
+    return beside
 
 
 @functools.cache

@@ -69,7 +69,7 @@ class CVQNCodec:
         self.model.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.context = copy.deepcopy(self.model.context).double()
-        self.mus = [quantizer.mu.double() for quantizer in self.model.quantizers]
+        self.mus = [quantizer.mu.double() for quantizer in self.model.levels]
 
     # Encoding.
 
@@ -201,7 +201,7 @@ class CVQNCodec:
         context is at hand. ``rate_aware`` weighs it: 0 gives the plain quantizer, whose π then
         counts. The decoder does not care.
         """
-        quantizer = self.model.quantizers[group]
+        quantizer = self.model.levels[group]
         score = quantizer.log_responsibility(z).double()
         if self.rate_aware:
             score = score + self.rate_aware * torch.log_softmax(logits, dim=1)
@@ -280,13 +280,15 @@ class CVQNCodec:
                 f"{self.name}, {_listing(groups)}: the file was not made by it"
             )
         importance = file.header.importance
-        expected = (*_grid(file.height, file.width), config.map_levels)
-        found = importance and (importance.rows, importance.cols, importance.levels)
-        if found is not None and found != expected:
-            raise MalformedHeader(
-                f"an importance map of {found[0]}x{found[1]}, {found[2]} levels, does not fit "
-                f"this image: expected {expected[0]}x{expected[1]}, {expected[2]} levels"
-            )
+        if importance is not None:
+            rows, cols = _grid(file.height, file.width)
+            found = f"{importance.rows}x{importance.cols} of {importance.levels} levels"
+            expected = f"{rows}x{cols} of {config.map_levels} levels"
+            if found != expected:
+                raise MalformedHeader(
+                    f"an importance map of {found} does not fit this image and model, "
+                    f"expected {expected}: the file was not made by it"
+                )
 
     @torch.no_grad()
     def _pixels(
@@ -294,9 +296,7 @@ class CVQNCodec:
     ) -> np.ndarray:
         """Symbols -> decoded pixels (H, W, 3) uint8, before greyscale conversion."""
         height, width = photo.pixels.shape[:2]
-        values = [
-            quantizer.mu[i] for quantizer, i in zip(self.model.quantizers, indices, strict=True)
-        ]
+        values = [quantizer.mu[i] for quantizer, i in zip(self.model.levels, indices, strict=True)]
         q = torch.tensor([quality], device=self.device)
         latent = torch.cat(values)[torch.argsort(order)][None] * self.model.inverse_gain(q)
         x = self.model.synthesise(latent.contiguous(memory_format=torch.channels_last))

@@ -49,7 +49,7 @@ def walk(
     rows, cols = side.shape[2:]
     previous = side[:, :0]
     indices, start = [], 0
-    for number, (group, mu) in enumerate(zip(context.groups, mus, strict=True)):
+    for number, (group, mu) in enumerate(zip(context.parts, mus, strict=True)):
         zero = group.levels // 2
         index = torch.full((group.size, rows, cols), zero, device=side.device)
         order = pass_numbers(group.passes, rows, cols, side.device)

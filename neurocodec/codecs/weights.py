@@ -31,9 +31,13 @@ def config_of(data: bytes) -> CVQNConfig:
     """The configuration in a weights file's metadata."""
     length = int.from_bytes(data[:8], "little")
     raw = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["config"])
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
-    context = {k: tuple(v) if isinstance(v, list) else v for k, v in raw["context"].items()}
-    return CVQNConfig(**{**fields, "context": ContextConfig(**context)})
+    raw["context"] = ContextConfig(**_with_tuples(raw["context"]))
+    return CVQNConfig(**_with_tuples(raw))
+
+
+def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only; frozen records hold tuples."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
 
 
 def model_from_bytes(data: bytes) -> CVQN:

@@ -1,1 +1,1 @@
-"""Building blocks of the networks, one idea a file. Nothing here knows of files or of coded bytes."""
+"""Building blocks of the networks, one idea a file. Nothing here knows of files or bytes."""

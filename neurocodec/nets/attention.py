@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -32,7 +33,7 @@ class ChannelAttention(nn.Module):
             narrower = max(narrow // reduction, 1)
             widths = [channels, narrow, narrower, narrow, channels]
             layers = []
-            for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+            for fan_in, fan_out in pairwise(widths):
                 layers += [nn.Conv2d(fan_in, fan_out, 1), nn.ReLU()]
             layers.pop()
         else:

@@ -70,6 +70,8 @@ class Companding(nn.Module):
     Shape: (B, C, H, W) float -> the same.
     """
 
+    linear: Tensor
+
     def __init__(self, frequencies: Tensor, exponent: float, inverse: bool = False) -> None:
         super().__init__()
         self.power = exponent / (1 - 2 * exponent) if inverse else -exponent

@@ -10,7 +10,7 @@ The training loop and the coder run the same `GroupContext.step`, so that they c
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -42,9 +42,9 @@ class LevelLogits(nn.Module):
         self.rank = rank
         self.half_range = levels / 2
         self.head = nn.Conv3d(features, 2 + rank, 1)
-        nn.init.zeros_(self.head.bias)
         with torch.no_grad():
             self.head.weight *= 0.1
+        self.head.bias = nn.Parameter(torch.zeros(2 + rank))
         self.basis = nn.Parameter(torch.randn(rank, levels) * 0.1)
         self.bias = nn.Parameter(torch.zeros(levels))
         self.log_scale = nn.Parameter(torch.tensor(levels / 16).log())
@@ -148,17 +148,22 @@ class ContextModel(nn.Module):
         for size, group_levels, group_passes in zip(sizes, levels, passes, strict=True):
             self.groups.append(
                 GroupContext(
-                    size,
-                    group_levels,
-                    previous,
-                    group_passes,
-                    features,
-                    hidden,
-                    residual_kernel,
-                    rank,
-                )  # fmt: skip
+                    size=size,
+                    levels=group_levels,
+                    previous=previous,
+                    passes=group_passes,
+                    features=features,
+                    hidden=hidden,
+                    residual_kernel=residual_kernel,
+                    rank=rank,
+                )
             )
             previous += size
+
+    @property
+    def parts(self) -> list[GroupContext]:
+        """The groups' models, typed."""
+        return [cast(GroupContext, group) for group in self.groups]
 
     def forward(self, values: list[Tensor], mus: list[Tensor], side: Tensor) -> list[Tensor]:
         """Teacher forcing: logits of all symbols given the values of all groups.
@@ -168,9 +173,10 @@ class ContextModel(nn.Module):
         """
         previous = values[0][:, :0]
         out = []
-        for group, value, mu in zip(self.groups, values, mus, strict=True):
+        for group, value, mu in zip(self.parts, values, mus, strict=True):
             scaled = scale_values(value, group.levels)
-            order = pass_numbers(group.passes, *value.shape[2:], device=value.device)
+            rows, cols = value.shape[2:]
+            order = pass_numbers(group.passes, rows, cols, value.device)
             state = group.start(value)
             for index in range(group.passes):
                 known = scaled * (order < index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -140,8 +140,8 @@ class CVQN(nn.Module):
             # The networks start as no correction at all.
             nn.init.zeros_(self.encoder.tail.weight)
             nn.init.zeros_(self.decoder.tail.weight)
-        nn.init.zeros_(self.encoder.tail.bias)
-        nn.init.zeros_(self.decoder.tail.bias)
+        for tail in (self.encoder.tail, self.decoder.tail):
+            tail.bias = nn.Parameter(torch.zeros(tail.out_channels))
         span = config.gain_span ** torch.linspace(-1, 1, config.gain_anchors)[:, None]
         if config.linear_path:
             span = torch.where(frequencies == 0, span**0.4, span)
@@ -159,6 +159,11 @@ class CVQN(nn.Module):
             list(config.groups), list(config.levels), list(context.passes), context.features,
             context.hidden, context.residual_kernel, context.rank,
         )  # fmt: skip
+
+    @property
+    def levels(self) -> list[GMMQuantizer]:
+        """The groups' quantizers, typed."""
+        return [cast(GMMQuantizer, quantizer) for quantizer in self.quantizers]
 
     def analyse(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """x (B, 3, H, W) in [0, 1], multiples of 16 -> latent (B, C, h, w), importance or None."""
@@ -201,7 +206,7 @@ class CVQN(nn.Module):
         values, assignments, masks = [], [], []
         nll = x.new_zeros(())
         start = 0
-        for size, quantizer in zip(self.config.groups, self.quantizers, strict=True):
+        for size, quantizer in zip(self.config.groups, self.levels, strict=True):
             quantized = quantizer(ordered[:, start : start + size])
             value = quantized.values
             group_mask = mask[:, start : start + size] if mask is not None else None
@@ -214,7 +219,7 @@ class CVQN(nn.Module):
             nll = nll - quantized.log_likelihood.mean() * (size / self.config.channels)
             start += size
 
-        mus = [quantizer.mu for quantizer in self.quantizers]
+        mus = [quantizer.mu for quantizer in self.levels]
         all_logits = self.context(values, mus, self.side(level, quality, latent))
         group_bits = []
         for logits, assignment, group_mask in zip(all_logits, assignments, masks, strict=True):

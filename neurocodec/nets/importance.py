@@ -22,6 +22,8 @@ class ChannelImportance(nn.Module):
     Shape: latent (B, C, H, W) -> latent (B, C, H, W), order (C,) int64.
     """
 
+    weight: Tensor
+
     def __init__(self, channels: int, form: ImportanceForm = "predefined") -> None:
         super().__init__()
         self.form = form
@@ -64,6 +66,8 @@ class ImportanceMap(nn.Module):
     (Li et al., arXiv 1703.10553; Mentzer et al., arXiv 1801.04260, section 3.3).
     """
 
+    counts: Tensor
+
     def __init__(self, features: int, channels: int, levels: int) -> None:
         super().__init__()
         self.levels = levels
@@ -71,7 +75,8 @@ class ImportanceMap(nn.Module):
         narrow = max(features // 4, 8)
         last = nn.Conv2d(narrow, 1, 1)
         nn.init.zeros_(last.weight)
-        nn.init.constant_(last.bias, 2.5)  # start near "everything": the rate has to argue it down
+        # Start near "everything": the rate has to argue it down.
+        last.bias = nn.Parameter(torch.full((1,), 2.5))
         self.body = nn.Sequential(
             nn.Conv2d(features, narrow, 3, padding=1),
             nn.ReLU(),

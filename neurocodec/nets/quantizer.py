@@ -13,7 +13,7 @@ class Quantized(NamedTuple):
     """``values`` (…) and ``assignment`` (…, Q) are hard forward and soft backward."""
 
     values: Tensor
-    index: Tensor
+    level: Tensor
     assignment: Tensor
     log_likelihood: Tensor
 
@@ -23,7 +23,7 @@ class GMMQuantizer(nn.Module):
     responsibility-weighted mean.
 
     Start (section 3.3 of the paper): μ = −⌊Q/2⌋…⌊Q/2⌋, σ = 0.7072, π = 1/Q.
-    Shape: z (…) float -> values (…) float, index (…) int64 in [0, Q), assignment (…, Q) float that
+    Shape: z (…) float -> values (…) float, level (…) int64 in [0, Q), assignment (…, Q) float that
     sums to 1, log_likelihood (…) float in nats.
     """
 

@@ -62,7 +62,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class Recipe:
-    """``steps`` ends the run if positive; else ``epochs`` do. An epoch is one crop of each photo."""
+    """``steps`` ends the run if positive; else ``epochs`` do. An epoch has one crop a photo."""
 
     name: str
     wire_id: int = 0
@@ -100,7 +100,7 @@ def load(path: str | Path) -> Recipe:
 
 def from_dict(kind: Any, raw: Any, where: str = "recipe") -> Any:
     """Build a record of type ``kind`` from plain data, checking names and types."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         if not isinstance(raw, dict):
             raise InvalidArgument(f"{where}: expected a mapping, found {raw!r}")
         hints = typing.get_type_hints(kind)

@@ -64,7 +64,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.model = CVQN(config.model).to(self.device)
-        # Convolutions of the transforms run a fifth faster so; the 3D context model has no such form.
+        # The transforms run a fifth faster so; the 3D context model has no such form.
         self.model.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)

@@ -23,9 +23,9 @@ def test_at_the_start_it_rounds_to_the_nearest_level(values):
     z = torch.tensor(values)
     out = quantizer(z)
     distance = (z[:, None] - quantizer.mu).abs()
-    chosen = distance.gather(1, out.index[:, None])[:, 0]
+    chosen = distance.gather(1, out.level[:, None])[:, 0]
     torch.testing.assert_close(chosen, distance.min(1).values)
-    torch.testing.assert_close(out.values.detach(), quantizer.mu[out.index].detach())
+    torch.testing.assert_close(out.values.detach(), quantizer.mu[out.level].detach())
 
 
 def test_forward_is_hard_backward_is_the_responsibility_weighted_mean():
