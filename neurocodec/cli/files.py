@@ -57,13 +57,14 @@ def plan(paths: Sequence[str], suffix: str, wanted: Collection[str]) -> list[Job
         raise click.UsageError("Standard input has no name: give it an output file of its own.")
     jobs = []
     for source in sources:
-        found = _files_in(Path(source), wanted) if source in folders else [Path(source).name]
+        path = Path(source)
+        root = path if source in folders else path.parent
+        found = _files_in(root, wanted) if source in folders else [Path(path.name)]
         if not found:
             raise InvalidArgument(f"{source} holds no files ending in {', '.join(sorted(wanted))}")
         for name in found:
-            path = Path(source, name) if source in folders else Path(source)
             output = Path(target, name).with_suffix(suffix)
-            jobs.append(Job(str(path), str(output), makes_folder=True))
+            jobs.append(Job(str(root / name), str(output), makes_folder=True))
     output, count = Counter(job.target for job in jobs).most_common(1)[0]
     if count > 1:
         raise InvalidArgument(f"{count} of the inputs would become {output}: rename all but one")
