@@ -65,9 +65,9 @@ def plan(paths: Sequence[str], suffix: str, wanted: Collection[str]) -> list[Job
         for name in found:
             output = Path(target, name).with_suffix(suffix)
             jobs.append(Job(str(root / name), str(output), makes_folder=True))
-    output, count = Counter(job.target for job in jobs).most_common(1)[0]
+    same, count = Counter(job.target for job in jobs).most_common(1)[0]
     if count > 1:
-        raise InvalidArgument(f"{count} of the inputs would become {output}: rename all but one")
+        raise InvalidArgument(f"{count} of the inputs would become {same}: rename all but one")
     return jobs
 
 

@@ -59,7 +59,7 @@ class CVQNCodec:
         digest: bytes = bytes(4),
         device: str | torch.device = "cpu",
         default_map: bool = True,
-        rate_aware: float = 0.1,
+        rate_aware: float = 0.05,
     ) -> None:
         self.name, self.wire_id, self.digest = name, wire_id, digest
         self.device = torch.device(device)

@@ -24,6 +24,7 @@ from neurocodec.image import (
 from tests.image.samples import encoded, exif_block, grey_profile, rgb, srgb_profile
 
 ALPHA = rgb(seed=1)[..., 0]
+ALPHA[0] = 0  # a row that is hidden, and must be there all the same
 EXIF = exif_block((0x0110, 7))
 XMP = b"<x/>"
 
