@@ -79,6 +79,7 @@ def encode(
     target_psnr: float | None = None,
     target_msssim: float | None = None,
     roi: Any = None,
+    importance: bool | None = None,
 ) -> bytes:
     """An image to the bytes of an .ncz file.
 
@@ -87,7 +88,8 @@ def encode(
     model: name of a shipped model, None for the default. quality: 1 to 100.
     target_*: at most one, instead of quality: file bits per pixel, file bytes (not exceeded), dB
     over RGB, or MS-SSIM. roi: an image, bright where detail matters, scaled to the size of the
-    picture. threads: for torch during this call, a setting of the whole process.
+    picture. importance: whether to use the learned importance map, None for the model's default.
+    threads: for torch during this call, a setting of the whole process.
 
     Raises NczError, OSError where a path cannot be opened.
     """
@@ -105,6 +107,7 @@ def encode(
             target_psnr=target_psnr,
             target_msssim=target_msssim,
             roi=mask,
+            importance=importance,
         )
 
 

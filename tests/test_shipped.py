@@ -61,6 +61,20 @@ def test_top_quality_reaches_one_bit_per_pixel_on_detail(codec, pixels):
     assert len(codec.encode(crop, 100)) * 8 / (128 * 128) > 1
 
 
+def test_targets_are_met(codec, pixels):
+    crop = np.ascontiguousarray(pixels[:192, 128:320])
+    area = 192 * 192
+    size = len(codec.encode(crop, target_size=2000))
+    assert 2000 * 0.98 <= size <= 2000
+    bpp = len(codec.encode(crop, target_bpp=0.6)) * 8 / area
+    assert 0.6 * 0.98 <= bpp <= 0.6
+    reached = metrics.psnr(np.asarray(codec.decode(codec.encode(crop, target_psnr=27.0))), crop)
+    assert 27.0 <= reached < 27.0 * 1.02
+    data = codec.encode(crop, target_msssim=0.95)
+    reached = metrics.ms_ssim(np.asarray(codec.decode(data)), crop)
+    assert 0.95 <= reached < 0.95 * 1.02
+
+
 def test_recipe_of_the_shipped_model_fits_its_weights(codec):
     shipped = recipe.load(zoo.folder() / "cvqn" / "recipe.yaml")
     assert codec.model.config == shipped.model

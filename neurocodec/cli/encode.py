@@ -41,6 +41,10 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     help="At least X of MS-SSIM.",
 )  # fmt: skip
 @click.option("--roi", metavar="MASK", help="An image, bright where detail matters; of any size.")
+@click.option(
+    "--importance-map/--no-importance-map", "importance", default=None,
+    help="Use the learned importance map; by default, what the model's card found better.",
+)  # fmt: skip
 @device_option
 @threads_option
 @clobber_option
@@ -49,6 +53,7 @@ def encode(
     paths: tuple[str, ...],
     model: str | None,
     roi: str | None,
+    importance: bool | None,
     device: str,
     threads: int | None,
     no_clobber: bool,
@@ -74,6 +79,7 @@ def encode(
         "device": device,
         "threads": threads,
         "roi": None if roi is None else open_photo(roi),
+        "importance": importance,
         **(chosen or {"quality": QUALITY}),
     }
     if len(jobs) > 1:

@@ -93,6 +93,16 @@ def test_values_out_of_range(ncz, photo, arguments):
     assert result.err.endswith("; see ncz encode --help\n")
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [([], None), (["--importance-map"], True), (["--no-importance-map"], False)],
+)
+def test_importance_map_is_a_choice(ncz, codec, photo, options, expected):
+    photo("a.png")
+    assert ncz("encode", *options, "a.png", "a.ncz").code == 0
+    assert codec.calls[-1]["importance"] is expected
+
+
 def test_roi(ncz, photo, folder):
     photo("a.png")
     for brightness, positions in ((255, (0, 1, 1)), (0, (1, 0, 1))):

@@ -68,4 +68,4 @@ def test_a_likely_level_attracts():
     quantizer = GMMQuantizer(3)
     with torch.no_grad():
         quantizer.log_pi[1] += 2.0
-    assert quantizer(torch.tensor([0.6])).index.item() == 1
+    assert quantizer(torch.tensor([0.6])).level.item() == 1
