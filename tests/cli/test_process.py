@@ -12,7 +12,9 @@ import pytest
 def start(code, *arguments, **options):
     """Python on ``code``, in which ``main`` is that of ncz and ``codec`` the fake one installed."""
     prelude = (
-        "import sys, time, pytest\n"
+        "import signal, sys, time, pytest\n"
+        # A background job is born with SIGINT ignored, which children inherit.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from neurocodec.cli import main\n"
         "from tests import fake_codec\n"
         "codec = fake_codec.install(pytest.MonkeyPatch())\n"
