@@ -1,6 +1,6 @@
 """Regenerates docs/comparison.png: original, neurocodec, and JPEG of at least as many bytes.
 
-    python -m benchmarks.figure
+python -m benchmarks.figure
 """
 
 from __future__ import annotations
