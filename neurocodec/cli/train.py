@@ -17,6 +17,7 @@ from neurocodec.cli.options import debug_option, device_option, threads_option
 @click.option(
     "--resume/--restart", default=True, help="Continue from the checkpoint, the default, or not."
 )
+@click.option("--start", metavar="WEIGHTS", help="Weights to begin with where no checkpoint is.")
 @click.option(
     "--max-steps", type=click.IntRange(min=1), metavar="N", help="Stop after N steps of this run."
 )
@@ -29,6 +30,7 @@ def train(
     data: tuple[str, ...],
     out: str | None,
     resume: bool,
+    start: str | None,
     max_steps: int | None,
     device: str,
     threads: int | None,
@@ -43,6 +45,7 @@ def train(
         data_dirs=[*data, *more],
         out_dir=Path(out or Path("runs", name)),
         resume=resume,
+        start=start,
         device=device,
         max_steps=max_steps,
         threads=threads,

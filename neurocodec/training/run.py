@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from neurocodec.codecs import weights
+from neurocodec.errors import InvalidArgument
 from neurocodec.nets.cvqn import CVQN
 from neurocodec.training import data, recipe
 from neurocodec.training.loss import rate_distortion
@@ -168,6 +170,14 @@ class Trainer:
         self.generator.set_state(state["generator"])
         self.step = state["step"]
 
+    def begin_with(self, path: Path) -> None:
+        """Take over the networks of a weights file of the same configuration."""
+        networks = weights.model_from_bytes(path.read_bytes())
+        if networks.config != self.config.model:
+            raise InvalidArgument(f"{path} holds networks of another shape than the recipe's")
+        self.model.load_state_dict(networks.state_dict())
+        self.average.load_state_dict(networks.state_dict())
+
 
 def save(trainer: Trainer, path: Path) -> None:
     """Write the checkpoint under a temporary name, then rename: a kill leaves the old one."""
@@ -182,6 +192,7 @@ def run(
     out_dir: str | Path,
     *,
     resume: bool = True,
+    start: str | Path | None = None,
     device: str = "cpu",
     max_steps: int | None = None,
     threads: int | None = None,
@@ -189,7 +200,8 @@ def run(
 ) -> Path:
     """Train a recipe; returns the checkpoint's path, ``out_dir/checkpoint.pt``.
 
-    Continues from that checkpoint if it is there and ``resume``. SIGINT and SIGTERM finish the
+    Continues from that checkpoint if it is there and ``resume``; else begins with the weights file
+    ``start``, if given, under a fresh optimizer. SIGINT and SIGTERM finish the
     step in hand, save and return. ``max_steps`` bounds the steps of this call, not of the recipe.
     ``out_dir/curves.csv`` gains validation rows. ``progress``: None shows a bar on a terminal.
     """
@@ -204,6 +216,8 @@ def run(
     trainer = Trainer(config, data.decode(paths, config.data.crop), device)
     if resume and checkpoint.exists():
         trainer.restore(torch.load(checkpoint, map_location=device, weights_only=True))
+    elif start is not None:
+        trainer.begin_with(Path(start))
     (out / "recipe.yaml").write_text(str(config), encoding="utf-8")
 
     stop = threading.Event()

@@ -149,17 +149,29 @@ def test_train(ncz, stand_in):
         "data_dirs": ["A", "C", "B"],
         "out_dir": Path("runs/small"),
         "resume": True,
+        "start": None,
         "device": "cpu",
         "max_steps": None,
         "threads": None,
     }
-    arguments = ("--out", "there", "--restart", "--max-steps", "5", "--device", "cuda:1")
+    arguments = (
+        "--out",
+        "there",
+        "--restart",
+        "--start",
+        "w.safetensors",
+        "--max-steps",
+        "5",
+        "--device",
+        "cuda:1",
+    )
     assert ncz("train", "wide.yaml", "--data", "A", *arguments, "--threads", "2").code == 0
     assert calls.pop() == {
         "recipe_path": Path("wide.yaml"),
         "data_dirs": ["A"],
         "out_dir": Path("there"),
         "resume": False,
+        "start": "w.safetensors",
         "device": "cuda:1",
         "max_steps": 5,
         "threads": 2,

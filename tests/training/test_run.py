@@ -79,6 +79,25 @@ def test_freezing_keeps_the_averaged_networks(recipe_file, photos, tmp_path):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4, msg=name)
 
 
+@pytest.mark.slow
+def test_training_may_begin_with_frozen_weights(recipe_file, photos, tmp_path):
+    checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=2, threads=1)
+    freeze.freeze(checkpoint, tmp_path / "model")
+    path = tmp_path / "model" / "weights.safetensors"
+    trainer = Trainer(recipe.load(recipe_file), data.decode(data.list_photos([photos]), 176))
+    trainer.begin_with(path)
+    frozen = weights.model_from_bytes(path.read_bytes()).state_dict()
+    assert states_equal(trainer.model.state_dict(), frozen)
+    assert states_equal(trainer.average.state_dict(), frozen)
+    again = run(recipe_file, [photos], tmp_path / "new", start=path, max_steps=1, threads=1)
+    assert torch.load(again, weights_only=True)["step"] == 1
+
+    other = recipe.from_dict(recipe.Recipe, {**TINY, "model": {**TINY["model"], "gdn": False}})
+    trainer = Trainer(other, trainer.crops.photos)
+    with pytest.raises(InvalidArgument, match="another shape"):
+        trainer.begin_with(path)
+
+
 def test_rates_of_milestones_and_cosine():
     milestones = recipe.OptimizerConfig(schedule="milestones", milestones=(2, 3), factor=0.2)
     factors = [learning_rate(step, 40, 10, milestones) for step in (0, 19, 20, 30)]
