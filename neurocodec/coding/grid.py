@@ -56,12 +56,25 @@ def boundary_distance(logits: NDArray[np.float64], offset: int = 0) -> float:
     return distance
 
 
-def choose_offset(logit_arrays: Sequence[NDArray[np.float64]], guard: float = 1e-9) -> int:
+def guard_for(count: int) -> float:
+    """How far from a boundary each of ``count`` logits must keep, in logit units.
+
+    1e-9 for pictures of up to about a megapixel. Beyond, so many logits cannot all keep that
+    distance at any offset: the guard narrows until about one stray is expected at each. At 100
+    megapixels it is 1e-11, still far above the 1e-13 by which summation orders differ.
+    """
+    return min(1e-9, LOGIT_STEP / (2 * max(count, 1)))
+
+
+def choose_offset(logit_arrays: Sequence[NDArray[np.float64]], guard: float | None = None) -> int:
     """The first grid offset, 0..255, at which no logit lies within `guard` of a boundary.
 
-    `logit_arrays` holds every array (N, L) of one image that goes through :func:`snap`. The answer
-    is 0 for nearly every image. Raises NczError where no offset is clear.
+    `guard` is that of :func:`guard_for` unless given. `logit_arrays` holds every array (N, L) of
+    one image that goes through :func:`snap`. The answer is 0 for nearly every image. Raises
+    NczError where no offset is clear.
     """
+    if guard is None:
+        guard = guard_for(sum(logits.size for logits in logit_arrays))
     for offset in range(OFFSETS):
         if all(boundary_distance(logits, offset) > guard for logits in logit_arrays):
             return offset

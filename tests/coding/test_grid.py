@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurocodec.coding import LOGIT_STEP, boundary_distance, cdf_from_grid, choose_offset, snap
+from neurocodec.coding.grid import guard_for
 from neurocodec.errors import InvalidArgument, NczError
 
 
@@ -87,6 +88,18 @@ def test_choose_offset_respects_the_guard():
     values = logits(0, boundary(7, 0) + 1e-6)
     assert choose_offset([values], guard=1e-7) == 0
     assert choose_offset([values], guard=1e-5) == 1
+
+
+def test_guard_narrows_with_the_number_of_logits():
+    assert guard_for(0) == guard_for(4_000_000) == 1e-9
+    assert guard_for(132_000_000) == pytest.approx(1.18e-10, rel=0.01)
+    # About one logit in `count` lies within the guard: 256 offsets leave many that are clear.
+    count = 200_000
+    values = np.random.default_rng(1).normal(0, 5, (count // 10, 10))
+    wide = LOGIT_STEP / (2 * count)
+    assert 0 <= choose_offset([values], guard=wide) < 20
+    with pytest.raises(NczError):
+        choose_offset([values], guard=100 * wide)
 
 
 def test_choose_offset_gives_up():
