@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from neurocodec import container, zoo
 from neurocodec.container import Group
 from neurocodec.container.layout import MAX_SIDE
 from neurocodec.errors import InvalidArgument, UnknownModel
+from neurocodec.threads import torch_threads
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -98,7 +97,7 @@ def encode(
     # Before torch is imported: what is no image is refused at once.
     photo = open_photo(image)
     mask = None if roi is None else open_photo(roi)
-    with _torch_threads(threads):
+    with torch_threads(threads):
         return load(model, device).encode(
             photo,
             quality,
@@ -128,7 +127,7 @@ def decode(
     data = _read(source)
     file = container.read(data, max_pixels=max_pixels)
     name = zoo.by_wire_id(file.model).name
-    with _torch_threads(threads):
+    with torch_threads(threads):
         return load(name, device).decode(data, max_pixels=max_pixels)
 
 
@@ -215,21 +214,3 @@ def _summary(importance: container.ImportanceMap | None) -> MapSummary | None:
     count = Counter(importance.values)
     positions = tuple(count[level] for level in range(importance.levels))
     return MapSummary(importance.rows, importance.cols, importance.levels, positions)
-
-
-@contextmanager
-def _torch_threads(count: int | None) -> Iterator[None]:
-    """Torch has one number of threads for the process: set for this block, then put back."""
-    if count is None:
-        yield
-        return
-    if count < 1:
-        raise InvalidArgument(f"threads is {count}: use 1 or more")
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,7 +1,6 @@
 """One evaluation from a folder of images to tables, BD-rates and plots."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from neurocodec.evaluation.points import Point, curves_of, mean_points
 from neurocodec.evaluation.rows import Row
 from neurocodec.evaluation.sweep import Entrant, sweep
 from neurocodec.image import write_atomically
+from neurocodec.threads import torch_threads
 
 QUALITIES: tuple[float, ...] = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 """Qualities of a learned codec, unless others are asked for."""
@@ -64,7 +64,7 @@ def run(
     if not entrants:
         raise InvalidArgument("nothing to measure: name at least one model or peer")
     out.mkdir(parents=True, exist_ok=True)
-    with _torch_threads(threads):
+    with torch_threads(threads):
         rows = sweep(entrants, images, out / "rows.csv", jobs=jobs)
         environment = hardware.describe(device)
     points = mean_points(rows)
@@ -117,19 +117,3 @@ def _model(model: Any, qualities: Sequence[float] | None, device: str) -> Entran
     if qualities is None:
         qualities = getattr(model, "qualities", QUALITIES)
     return Entrant(model.name, model, tuple(qualities), version)
-
-
-@contextmanager
-def _torch_threads(count: int | None) -> Iterator[None]:
-    """torch has one setting for the whole process: set for this block, then put back."""
-    import torch
-
-    before = torch.get_num_threads()
-    if count is not None:
-        if count < 1:
-            raise InvalidArgument(f"threads is {count}: give 1 or more")
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, cast
 
@@ -226,7 +227,7 @@ class CVQN(nn.Module):
             nats = -(assignment * F.log_softmax(logits, dim=-1)).sum(dim=-1)
             if group_mask is not None:
                 nats = nats * group_mask
-            group_bits.append(nats.sum(dim=(1, 2, 3)) / 0.6931471805599453)
+            group_bits.append(nats.sum(dim=(1, 2, 3)) / math.log(2))
         bits = torch.stack(group_bits, dim=1)
 
         merged = torch.cat(values, dim=1)[:, torch.argsort(order)] * self.inverse_gain(quality)

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from neurocodec.codecs import weights
 from neurocodec.errors import InvalidArgument
 from neurocodec.nets.cvqn import CVQN
+from neurocodec.threads import torch_threads
 from neurocodec.training import data, recipe
 from neurocodec.training.loss import rate_distortion
 from neurocodec.training.reconstruction import refresh_importance
@@ -209,17 +210,23 @@ def run(
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.pt"
-    before = torch.get_num_threads()
-    if threads:
-        torch.set_num_threads(threads)
-    paths = data.list_photos(data_dirs)
-    trainer = Trainer(config, data.decode(paths, config.data.crop), device)
-    if resume and checkpoint.exists():
-        trainer.restore(torch.load(checkpoint, map_location=device, weights_only=True))
-    elif start is not None:
-        trainer.begin_with(Path(start))
-    (out / "recipe.yaml").write_text(str(config), encoding="utf-8")
+    with torch_threads(threads):
+        photos = data.decode(data.list_photos(data_dirs), config.data.crop)
+        trainer = Trainer(config, photos, device)
+        if resume and checkpoint.exists():
+            trainer.restore(torch.load(checkpoint, map_location=device, weights_only=True))
+        elif start is not None:
+            trainer.begin_with(Path(start))
+        (out / "recipe.yaml").write_text(str(config), encoding="utf-8")
+        _loop(trainer, out, checkpoint, max_steps, progress)
+    return checkpoint
 
+
+def _loop(
+    trainer: Trainer, out: Path, checkpoint: Path, max_steps: int | None, progress: bool | None
+) -> None:
+    """Steps, curves and checkpoints until the recipe, ``max_steps`` or a signal ends them."""
+    config = trainer.config
     stop = threading.Event()
     previous = {}
     if threading.current_thread() is threading.main_thread():
@@ -254,5 +261,3 @@ def run(
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-        torch.set_num_threads(before)
-    return checkpoint

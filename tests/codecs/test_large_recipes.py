@@ -9,6 +9,7 @@ import torch
 
 from neurocodec import container, zoo
 from neurocodec.codecs.cvqn import CVQNCodec
+from neurocodec.image import open_photo
 from neurocodec.training import recipe
 from neurocodec.training.run import Trainer
 from tests.training.conftest import draw_photo
@@ -39,12 +40,6 @@ def test_large_recipe_steps_and_round_trips(name, form):
         (16, 5),
         (8, 7),
     ]
-    coded = codec._code(codec._analyse(_photo(image), None, True), 50)
+    coded = codec._code(codec._analyse(open_photo(image), None, True), 50)
     expected = codec._pixels(coded.indices, coded.analysis.order, 50, coded.analysis.photo)
     assert np.array_equal(np.asarray(codec.decode(data)), expected)
-
-
-def _photo(image):
-    from neurocodec.image import open_photo
-
-    return open_photo(image)

@@ -1,0 +1,69 @@
+"""What the encoder's own choices cost or save: weight of the context, importance map.
+
+    python -m benchmarks.encoder_choices --data DIR
+
+On photographs held out of the training (never Kodak), whole files; BD-rates against the plain
+quantizer without a map.
+"""
+
+from __future__ import annotations
+
+import click
+import numpy as np
+
+from neurocodec.codecs import weights
+from neurocodec.evaluation import metrics
+from neurocodec.evaluation.bdrate import bd_rate
+from neurocodec.training import data, recipe
+from neurocodec.training.run import VALIDATION_CROP
+from neurocodec.zoo import WEIGHTS, by_name
+
+QUALITIES = (8, 25, 50, 75, 95)
+CHOICES = ((0.0, False), (0.0, True), (0.05, False), (0.1, False), (0.2, False))
+
+
+@click.command()
+@click.option("--data", "folders", multiple=True, required=True, help="Folders of the training.")
+@click.option("--photos", default=6, show_default=True)
+def main(folders: tuple[str, ...], photos: int) -> None:
+    """Print a line a choice: weight of the context's probability, map, BD-rates."""
+    folder = by_name("cvqn").folder
+    smallest = recipe.load(folder / "recipe.yaml").data.crop
+    # The trainer holds out the first that are large enough, in this order.
+    decoded = data.decode(data.list_photos(folders)[: 10 * photos], smallest)
+    held_out = [p for p in decoded if min(p.shape[1:]) >= VALIDATION_CROP][:photos]
+    pictures = [p[:, :384, :512].permute(1, 2, 0).numpy() for p in held_out]
+    codec = weights.codec_from_bytes((folder / WEIGHTS).read_bytes())
+    reference = None
+    for weight, use_map in CHOICES:
+        codec.rate_aware = weight
+        rows = []
+        for quality in QUALITIES:
+            scores = []
+            for pixels in pictures:
+                coded = codec.encode(pixels, quality, importance=use_map)
+                decoded_pixels = np.asarray(codec.decode(coded))
+                scores.append(
+                    (
+                        8 * len(coded) / (pixels.shape[0] * pixels.shape[1]),
+                        metrics.psnr(pixels, decoded_pixels),
+                        metrics.ms_ssim(pixels, decoded_pixels),
+                    )
+                )
+            bpp, psnr, similarity = np.mean(scores, axis=0)
+            rows.append((bpp, psnr, metrics.ms_ssim_db(similarity)))
+        rates, psnrs, similarities = zip(*rows, strict=True)
+        curves = (rates, psnrs), (rates, similarities)
+        reference = reference or curves
+        changes = [
+            bd_rate(a, b, rate_range=(0.0, 9.0)).percent
+            for a, b in zip(reference, curves, strict=True)
+        ]
+        click.echo(
+            f"weight {weight:g}, map {'on' if use_map else 'off'}: "
+            f"PSNR {changes[0]:+.2f} %, MS-SSIM {changes[1]:+.2f} %"
+        )
+
+
+if __name__ == "__main__":
+    main()
