@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from neurocodec import container, zoo
-from neurocodec.container import Group
+from neurocodec.container import Arrangement, ComRecHeader, Group, Header, Inner
 from neurocodec.container.layout import MAX_SIDE
 from neurocodec.errors import InvalidArgument, UnknownModel
 from neurocodec.threads import torch_threads
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 2**28
 """Largest width * height that is decoded unless the caller says otherwise."""
+
+ARRANGEMENTS = ("auto", *(arrangement.name.lower() for arrangement in Arrangement))
+"""How a codec may be put around its inner codec: its own choice, or one by name."""
+
+INNER_CODECS = tuple(inner.name.lower() for inner in Inner)
+"""Names of the inner codecs that the format knows; models know some of them."""
 
 Source = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes]
 
@@ -44,6 +50,11 @@ class Info:
     groups: channel groups in coding order. channel_order: None for the model's own.
     importance: None where uniform. streams: length of each coded stream in bytes.
     sections: bytes of each part of the file; their sum is ``bytes``. bpp: file bits per pixel.
+    arrangement: "both", "rec" or "com", the networks around the inner codec. inner: its name, of
+    ``INNER_CODECS``. inner_quality: what it was asked for, 1 to 100.
+
+    What a codec does not have is empty or None: the last three of cvqn; groups, channel_order and
+    importance of comrec.
     """
 
     codec: str
@@ -64,6 +75,9 @@ class Info:
     sections: dict[str, int]
     bytes: int
     bpp: float
+    arrangement: str | None = None
+    inner: str | None = None
+    inner_quality: float | None = None
 
 
 def encode(
@@ -79,6 +93,8 @@ def encode(
     target_msssim: float | None = None,
     roi: Any = None,
     importance: bool | None = None,
+    inner: str | None = None,
+    arrangement: str | None = None,
 ) -> bytes:
     """An image to the bytes of an .ncz file.
 
@@ -88,6 +104,10 @@ def encode(
     target_*: at most one, instead of quality: file bits per pixel, file bytes (not exceeded), dB
     over RGB, or MS-SSIM. roi: an image, bright where detail matters, scaled to the size of the
     picture. importance: whether to use the learned importance map, None for the model's default.
+    inner: name of the inner codec, of those in ``models()``, None for the model's default; another
+    model of the same codec is taken where that takes one. arrangement: of the networks around it:
+    "both", "rec" (RecCNN alone, at full size), "com" (ComCNN alone) or "auto", by quality; None
+    for the codec's default.
     threads: for torch during this call, a setting of the whole process.
 
     Raises NczError, OSError where a path cannot be opened.
@@ -97,8 +117,12 @@ def encode(
     # Before torch is imported: what is no image is refused at once.
     photo = open_photo(image)
     mask = None if roi is None else open_photo(roi)
+    name = choose_model(model, inner, arrangement).name
+    # Codecs without these options never see them.
+    given = {"inner": inner, "arrangement": arrangement}
+    around = {option: value for option, value in given.items() if value is not None}
     with torch_threads(threads):
-        return load(model, device).encode(
+        return load(name, device).encode(
             photo,
             quality,
             target_bpp=target_bpp,
@@ -107,6 +131,7 @@ def encode(
             target_msssim=target_msssim,
             roi=mask,
             importance=importance,
+            **around,
         )
 
 
@@ -138,7 +163,6 @@ def info(source: Source) -> Info:
     """
     data = _read(source)
     file = container.read(data, max_pixels=MAX_SIDE**2)  # allocates no pixels
-    header = file.header
     return Info(
         codec=container.CODECS[file.codec],
         codec_id=file.codec,
@@ -149,16 +173,30 @@ def info(source: Source) -> Info:
         height=file.height,
         mode=file.mode.name,
         alpha=file.alpha is not None,
-        quality=header.quality,
-        grid_offset=header.grid_offset,
-        groups=header.groups,
-        channel_order=header.channel_order,
-        importance=_summary(header.importance),
+        quality=file.header.quality,
+        grid_offset=file.header.grid_offset,
         streams=tuple(map(len, file.streams)),
         sections=container.sizes(data),
         bytes=len(data),
         bpp=8 * len(data) / (file.width * file.height),
+        **_of_the_codec(file.header),
     )
+
+
+def choose_model(
+    model: str | None, inner: str | None = None, arrangement: str | None = None
+) -> zoo.ModelInfo:
+    """The model that :func:`encode` takes for these options. Loads nothing.
+
+    Raises UnknownModel, InvalidArgument.
+    """
+    chosen = zoo.with_inner(model or zoo.DEFAULT, inner)
+    if arrangement is not None:
+        zoo.inner_codecs(chosen, "arrangement")
+        if arrangement not in ARRANGEMENTS:
+            known = ", ".join(ARRANGEMENTS)
+            raise InvalidArgument(f"arrangement is {arrangement!r}: use one of {known}")
+    return chosen
 
 
 def load(name: str | None = None, device: str = "cpu") -> Any:
@@ -206,6 +244,24 @@ def _model_name(wire_id: int) -> str | None:
         return zoo.by_wire_id(wire_id).name
     except UnknownModel:
         return None
+
+
+def _of_the_codec(header: Header) -> dict[str, Any]:
+    """The fields of Info that not every codec has."""
+    if isinstance(header, ComRecHeader):
+        return {
+            "groups": (),
+            "channel_order": None,
+            "importance": None,
+            "arrangement": header.arrangement.name.lower(),
+            "inner": header.inner.name.lower(),
+            "inner_quality": header.inner_quality,
+        }
+    return {
+        "groups": header.groups,
+        "channel_order": header.channel_order,
+        "importance": _summary(header.importance),
+    }
 
 
 def _summary(importance: container.ImportanceMap | None) -> MapSummary | None:

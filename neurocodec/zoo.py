@@ -2,7 +2,8 @@
 
 A model is a folder of the package `neurocodec.models` (``models/`` in the repository) with
 ``model.yaml`` (name, codec, wire id, digest, licence, scores), ``weights.safetensors`` (the
-networks' configuration in its metadata), the recipe and the card.
+networks' configuration in its metadata), the recipe and the card. A model around inner codecs lists
+them, its default first: ``inner: [dct]``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neurocodec.errors import ModelMismatch, UnknownModel
+from neurocodec.errors import InvalidArgument, ModelMismatch, UnknownModel
 
 DEFAULT = "cvqn"
 WEIGHTS = "weights.safetensors"
@@ -23,7 +24,11 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """digest: SHA-256 of the weights in hex. scores: as measured by ``ncz eval``."""
+    """digest: SHA-256 of the weights in hex. scores: as measured by ``ncz eval``.
+
+    inner: names of the inner codecs that the model works with, the default first; empty for
+    codecs that have none.
+    """
 
     name: str
     codec: str
@@ -35,6 +40,7 @@ class ModelInfo:
     default_quality: float
     default_map: bool
     folder: Path
+    inner: tuple[str, ...] = ()
 
 
 def folder() -> Path:
@@ -57,7 +63,8 @@ def models() -> tuple[ModelInfo, ...]:
     for path in folder().glob("*/model.yaml"):
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         size = (path.parent / WEIGHTS).stat().st_size
-        found.append(ModelInfo(**raw, bytes=size, folder=path.parent))
+        inner = tuple(raw.pop("inner", ()))
+        found.append(ModelInfo(**raw, bytes=size, folder=path.parent, inner=inner))
     return tuple(sorted(found, key=lambda model: model.wire_id))
 
 
@@ -75,6 +82,45 @@ def by_wire_id(wire_id: int) -> ModelInfo:
             return model
     raise UnknownModel(
         f"the file needs model {wire_id}, which this release does not have: update neurocodec"
+    )
+
+
+def inner_codecs(model: ModelInfo, option: str) -> tuple[str, ...]:
+    """The inner codecs that models of this one's codec work with, in the order of the models.
+
+    Raises InvalidArgument where there are none; the message blames ``option``.
+    """
+    known = dict.fromkeys(
+        inner for other in models() if other.codec == model.codec for inner in other.inner
+    )
+    if not known:
+        others = [other.name for other in models() if other.inner]
+        remedy = f", or use model {' or '.join(others)}" if others else ""
+        raise InvalidArgument(
+            f"{option} is for codecs around an inner codec, {model.codec} has none: "
+            f"leave it out{remedy}"
+        )
+    return tuple(known)
+
+
+def with_inner(name: str, inner: str | None) -> ModelInfo:
+    """The model to use for a name and an inner codec: that of the name, if inner is None.
+
+    Otherwise it is that of the name where it works with this inner codec, or else the first of the
+    same codec, by wire id, that does.
+
+    Raises UnknownModel, and InvalidArgument where no model of the codec works with it.
+    """
+    named = by_name(name)
+    if inner is None:
+        return named
+    known = inner_codecs(named, "inner")
+    family = [model for model in models() if model.codec == named.codec]
+    for model in (named, *family):
+        if inner in model.inner:
+            return model
+    raise InvalidArgument(
+        f"no model of {named.codec} knows the inner codec {inner!r}: use one of {', '.join(known)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""A codec with nothing learned about it, whose .ncz files are real: to test what is around."""
+"""Codecs with nothing learned about them, whose .ncz files are real: to test what is around."""
 
 import hashlib
 import zlib
@@ -26,6 +26,9 @@ MODEL = zoo.ModelInfo(
     folder=Path("nowhere"),
 )
 
+AROUND = replace(MODEL, name="around", codec="comrec", wire_id=8, inner=("dct", "webp"))
+AROUND_OTHERS = replace(AROUND, name="around-others", wire_id=9, inner=("jpeg", "webp", "avif"))
+
 
 class FakeCodec:
     """Lossless. Notes the options of each call; the header has the quality and, with a roi, a map.
@@ -33,9 +36,9 @@ class FakeCodec:
     ``during``: called while encoding and while decoding.
     """
 
-    name = "fake"
-
-    def __init__(self):
+    def __init__(self, model=MODEL):
+        self.model = model
+        self.name = model.name
         self.calls = []
         self.during = lambda: None
 
@@ -46,8 +49,27 @@ class FakeCodec:
             raise InvalidArgument("target size 1 is out of reach: the smallest file has 100 bytes")
         photo = open_photo(image)
         height, width = photo.pixels.shape[:2]
+        header, *more = self.header_and_more_streams(container.snap_quality(quality), options)
+        return container.write(
+            container.NczFile(
+                codec=2 if self.model.codec == "comrec" else 1,
+                model=self.model.wire_id,
+                model_digest=bytes.fromhex(DIGEST)[:4],
+                width=width,
+                height=height,
+                mode=container.Mode[photo.mode],
+                header=header,
+                streams=(zlib.compress(photo.pixels.tobytes()), *more),
+                icc=photo.icc,
+                exif=photo.exif,
+                xmp=photo.xmp,
+                alpha=None if photo.alpha is None else pack_alpha(photo.alpha),
+            )
+        )
+
+    def header_and_more_streams(self, quality, options):
         header = container.LearnedHeader(
-            quality=container.snap_quality(quality),
+            quality=quality,
             grid_offset=3,
             groups=(container.Group(2, 3), container.Group(1, 5)),
         )
@@ -55,22 +77,7 @@ class FakeCodec:
             mask = open_photo(options["roi"]).pixels[0, 0, 0]
             importance = container.ImportanceMap(1, 2, 3, bytes([int(mask > 127), 2]))
             header = replace(header, importance=importance, channel_order=(2, 0, 1))
-        return container.write(
-            container.NczFile(
-                codec=1,
-                model=MODEL.wire_id,
-                model_digest=bytes.fromhex(DIGEST)[:4],
-                width=width,
-                height=height,
-                mode=container.Mode[photo.mode],
-                header=header,
-                streams=(zlib.compress(photo.pixels.tobytes()), b"end"),
-                icc=photo.icc,
-                exif=photo.exif,
-                xmp=photo.xmp,
-                alpha=None if photo.alpha is None else pack_alpha(photo.alpha),
-            )
-        )
+        return header, b"end"
 
     def decode(self, data, *, max_pixels=2**28):
         self.calls.append({"max_pixels": max_pixels})
@@ -82,17 +89,48 @@ class FakeCodec:
         return to_pil(Photo(pixels, file.mode.name, alpha, file.icc, file.exif, file.xmp))
 
 
+class FakeComRec(FakeCodec):
+    """One around inner codecs, of which it takes the name: half the quality asked for is theirs."""
+
+    def header_and_more_streams(self, quality, options):
+        inner = container.Inner[options.get("inner", self.model.inner[0]).upper()]
+        arrangement = options.get("arrangement", "auto")
+        header = container.ComRecHeader(
+            quality=quality,
+            arrangement=container.Arrangement[
+                "BOTH" if arrangement == "auto" else arrangement.upper()
+            ],
+            inner=inner,
+            inner_quality=container.snap_quality(max(1, quality / 2)),
+            grid_offset=3 if inner is container.Inner.DCT else 0,
+        )
+        return (header, b"end") if inner is container.Inner.DCT else (header,)
+
+
 def install(monkeypatch):
     """Make it the only model there is; returns the codec."""
     codec = FakeCodec()
+    _install(monkeypatch, codec)
+    return codec
+
+
+def install_family(monkeypatch):
+    """The fake one, and two models around inner codecs; returns the codecs by name."""
+    codecs = (FakeCodec(), FakeComRec(AROUND), FakeComRec(AROUND_OTHERS))
+    _install(monkeypatch, *codecs)
+    return {codec.name: codec for codec in codecs}
+
+
+def _install(monkeypatch, *codecs):
+    """The first one is the default."""
+    known = {codec.name: codec for codec in codecs}
 
     def load(name, device="cpu"):
-        codec.calls.append({"load": name, "device": device})
-        if name != MODEL.name:
-            raise UnknownModel(f"no model is called {name!r}: use one of fake")
-        return codec
+        if name not in known:
+            raise UnknownModel(f"no model is called {name!r}: use one of {', '.join(known)}")
+        known[name].calls.append({"load": name, "device": device})
+        return known[name]
 
-    monkeypatch.setattr(zoo, "models", lambda: (MODEL,))
+    monkeypatch.setattr(zoo, "models", lambda: tuple(codec.model for codec in codecs))
     monkeypatch.setattr(zoo, "load", load)
-    monkeypatch.setattr(zoo, "DEFAULT", MODEL.name)
-    return codec
+    monkeypatch.setattr(zoo, "DEFAULT", codecs[0].name)

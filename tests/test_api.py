@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import neurocodec
-from neurocodec import container
+from neurocodec import api, container
 from neurocodec.errors import (
     BadMagic,
     ImageTooLarge,
@@ -25,6 +25,11 @@ from tests import fake_codec
 @pytest.fixture
 def codec(monkeypatch):
     return fake_codec.install(monkeypatch)
+
+
+@pytest.fixture
+def family(monkeypatch):
+    return fake_codec.install_family(monkeypatch)
 
 
 @pytest.fixture
@@ -207,3 +212,81 @@ def test_metadata_goes_all_the_way(codec, pixels):
     image = Image.fromarray(pixels)
     image.info["xmp"] = b"<x/>"
     assert neurocodec.decode(neurocodec.encode(image)).info["xmp"] == b"<x/>"
+
+
+# Codecs around an inner codec.
+
+
+def test_names_of_the_format():
+    assert api.INNER_CODECS == ("dct", "jpeg", "jpeg2000", "webp", "avif", "heic")
+    assert api.ARRANGEMENTS == ("auto", "both", "rec", "com")
+
+
+def test_inner_and_arrangement_reach_the_codec_only_where_given(family, pixels):
+    neurocodec.encode(pixels, "around", 80)
+    loaded, call = family["around"].calls
+    assert loaded == {"load": "around", "device": "cpu"}
+    assert not {"inner", "arrangement"} & set(call)
+    neurocodec.encode(pixels, "around", inner="webp")
+    call = family["around"].calls[-1]
+    assert call["inner"] == "webp"
+    assert "arrangement" not in call
+    for arrangement in api.ARRANGEMENTS:
+        neurocodec.encode(pixels, "around", arrangement=arrangement)
+        call = family["around"].calls[-1]
+        assert call["arrangement"] == arrangement
+        assert "inner" not in call
+
+
+def test_the_inner_codec_chooses_the_model(family, pixels):
+    data = neurocodec.encode(pixels, "around", inner="jpeg", arrangement="rec")
+    assert family["around"].calls == []
+    loaded, call = family["around-others"].calls
+    assert loaded == {"load": "around-others", "device": "cpu"}
+    assert (call["inner"], call["arrangement"]) == ("jpeg", "rec")
+    assert neurocodec.info(data).model == "around-others"
+    np.testing.assert_array_equal(np.asarray(neurocodec.decode(data)), pixels)
+    assert [call for call in family["around-others"].calls if "load" in call] == [loaded] * 2
+
+
+def test_choices_that_make_no_sense_load_nothing(family, pixels):
+    for options, message in (
+        ({"inner": "dct"}, "inner is for codecs around an inner codec, cvqn has none: leave it"),
+        ({"arrangement": "auto"}, "arrangement is for codecs around an inner codec, cvqn has none"),
+        ({"model": "fake", "inner": "dct"}, "or use model around or around-others"),
+        ({"model": "around", "inner": "heic"}, "use one of dct, webp, jpeg, avif"),
+        (
+            {"model": "around", "arrangement": "REC"},
+            "arrangement is 'REC': use one of auto, both, rec, com",
+        ),
+    ):
+        with pytest.raises(InvalidArgument, match=message) as caught:
+            neurocodec.encode(pixels, **options)
+        assert "\n" not in str(caught.value)
+    assert all(codec.calls == [] for codec in family.values())
+
+
+def test_info_around_dct(family, pixels):
+    data = neurocodec.encode(pixels, "around", 33.5, arrangement="com")
+    info = neurocodec.info(data)
+    assert (info.codec, info.codec_id, info.model, info.model_id) == ("comrec", 2, "around", 8)
+    assert (info.arrangement, info.inner, info.inner_quality) == ("com", "dct", 16.75)
+    assert (info.quality, info.grid_offset) == (33.5, 3)
+    assert (info.groups, info.channel_order, info.importance) == ((), None, None)
+    assert info.streams == (len(container.read(data).streams[0]), 3)
+    assert info.sections == container.sizes(data)
+    assert info.bytes == sum(info.sections.values()) == len(data)
+    assert neurocodec.load("around") is family["around"]
+
+
+@pytest.mark.parametrize("inner", ["jpeg", "webp", "avif"])
+def test_info_around_a_foreign_codec(family, pixels, inner):
+    info = neurocodec.info(neurocodec.encode(pixels, "around-others", 100, inner=inner))
+    assert (info.arrangement, info.inner, info.inner_quality) == ("both", inner, 50.0)
+    assert info.grid_offset == 0
+    assert len(info.streams) == 1
+
+
+def test_info_of_a_codec_without_inner_codecs(codec, pixels):
+    info = neurocodec.info(neurocodec.encode(pixels))
+    assert (info.arrangement, info.inner, info.inner_quality) == (None, None, None)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import neurocodec
+from neurocodec.api import ARRANGEMENTS, INNER_CODECS, choose_model
 from neurocodec.cli import files
 from neurocodec.cli.options import clobber_option, debug_option, device_option, threads_option
 from neurocodec.errors import InvalidArgument
@@ -45,6 +46,14 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     "--importance-map/--no-importance-map", "importance", default=None,
     help="Use the learned importance map; by default, what the model's card found better.",
 )  # fmt: skip
+@click.option(
+    "--inner", type=click.Choice(INNER_CODECS),
+    help="The inner codec, for models around one; see ncz models.",
+)  # fmt: skip
+@click.option(
+    "--arrangement", type=click.Choice(ARRANGEMENTS),
+    help="Networks around the inner codec: both, RecCNN or ComCNN alone, or by quality (auto).",
+)  # fmt: skip
 @device_option
 @threads_option
 @clobber_option
@@ -54,6 +63,8 @@ def encode(
     model: str | None,
     roi: str | None,
     importance: bool | None,
+    inner: str | None,
+    arrangement: str | None,
     device: str,
     threads: int | None,
     no_clobber: bool,
@@ -80,10 +91,13 @@ def encode(
         "threads": threads,
         "roi": None if roi is None else open_photo(roi),
         "importance": importance,
+        "inner": inner,
+        "arrangement": arrangement,
         **(chosen or {"quality": QUALITY}),
     }
     if len(jobs) > 1:
-        neurocodec.load(model, device)  # a wrong name or device is one error, not one a file
+        # A wrong name or device is one error, not one a file.
+        neurocodec.load(choose_model(model, inner, arrangement).name, device)
     with files.standard_output(jobs) as stream:
 
         def work(job: files.Job) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -29,14 +30,26 @@ def info(context: click.Context, path: str, as_json: bool) -> None:
         report(error, context.ensure_object(State), job.label)
         context.exit(1)
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
+        click.echo(json.dumps(_fields(found), indent=2))
         return
     for name, value in _lines(found):
         click.echo(f"{name:<16}{value}")
 
 
+_FIELDS_OF = {
+    "cvqn": ("groups", "channel_order", "importance"),
+    "comrec": ("arrangement", "inner", "inner_quality"),
+}
+"""Fields of Info that only one codec has."""
+
+
+def _fields(info: Info) -> dict[str, Any]:
+    """The fields that the codec of the file has, by name."""
+    foreign = {name for codec, own in _FIELDS_OF.items() if codec != info.codec for name in own}
+    return {name: value for name, value in asdict(info).items() if name not in foreign}
+
+
 def _lines(info: Info) -> Iterator[tuple[str, str]]:
-    order, importance = info.channel_order, info.importance
     yield "codec", f"{info.codec} ({info.codec_id})"
     yield "model", f"{info.model or 'not installed'} ({info.model_id})"
     yield "weights", info.model_digest
@@ -45,6 +58,15 @@ def _lines(info: Info) -> Iterator[tuple[str, str]]:
     yield "mode", f"{info.mode}, {'with' if info.alpha else 'without'} alpha"
     yield "quality", f"{info.quality:g}"
     yield "grid offset", f"{info.grid_offset}"
+    yield from _lines_of_comrec(info) if info.codec == "comrec" else _lines_of_cvqn(info)
+    yield "streams", f"{len(info.streams)}, of {', '.join(map(str, info.streams))} bytes"
+    yield "file", f"{info.bytes} bytes, {info.bpp:.4f} bpp"
+    for section, size in info.sections.items():
+        yield f"  {section}", f"{size:>9}"
+
+
+def _lines_of_cvqn(info: Info) -> Iterator[tuple[str, str]]:
+    order, importance = info.channel_order, info.importance
     yield "groups", ", ".join(f"{group.size} of {group.levels} levels" for group in info.groups)
     yield "channel order", "the model's" if order is None else " ".join(map(str, order))
     if importance is None:
@@ -52,7 +74,9 @@ def _lines(info: Info) -> Iterator[tuple[str, str]]:
     else:
         counts = ", ".join(f"{level}: {n}" for level, n in enumerate(importance.positions))
         yield "importance", f"{importance.rows}x{importance.cols}, positions at level {counts}"
-    yield "streams", f"{len(info.streams)}, of {', '.join(map(str, info.streams))} bytes"
-    yield "file", f"{info.bytes} bytes, {info.bpp:.4f} bpp"
-    for section, size in info.sections.items():
-        yield f"  {section}", f"{size:>9}"
+
+
+def _lines_of_comrec(info: Info) -> Iterator[tuple[str, str]]:
+    yield "arrangement", f"{info.arrangement}"
+    yield "inner codec", f"{info.inner}"
+    yield "inner quality", f"{info.inner_quality:g}"

@@ -26,5 +26,7 @@ def models(as_json: bool) -> None:
             f"{model.name}: codec {model.codec}, wire id {model.wire_id}, "
             f"{model.bytes / 1e6:.1f} MB, digest {model.digest[:8]}, {model.licence}"
         )
+        if model.inner:
+            click.echo(f"  inner codecs: {', '.join(model.inner)}")
         for name, value in model.scores.items():
             click.echo(f"  {name}: {value}")

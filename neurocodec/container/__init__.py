@@ -15,8 +15,12 @@ Imports neither torch nor numpy, so that ``ncz info`` answers at once.
 from neurocodec.container.file import describe, read, sizes, write
 from neurocodec.container.layout import CODECS, MAGIC, VERSION
 from neurocodec.container.records import (
+    Arrangement,
+    ComRecHeader,
     Group,
+    Header,
     ImportanceMap,
+    Inner,
     LearnedHeader,
     Mode,
     NczFile,
@@ -27,8 +31,12 @@ __all__ = [
     "CODECS",
     "MAGIC",
     "VERSION",
+    "Arrangement",
+    "ComRecHeader",
     "Group",
+    "Header",
     "ImportanceMap",
+    "Inner",
     "LearnedHeader",
     "Mode",
     "NczFile",

@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
 
-from neurocodec.container.fields import Blame, describe_all, get_all, put_all
+from neurocodec.container.fields import describe_all, get_all, put_all
 from neurocodec.container.layout import (
     CHECKSUM_BYTES,
     CODEC,
     CODECS,
     END_OF_SECTIONS,
     FIRST_SKIPPABLE_SECTION,
+    HEADERS,
     IMAGE,
-    LEARNED,
     MAGIC,
-    MAX_CHANNELS,
     STREAM_COUNT,
     VERSION,
 )
-from neurocodec.container.records import LearnedHeader, NczFile
-from neurocodec.container.sections import SECTIONS, Section
+from neurocodec.container.records import NczFile
+from neurocodec.container.rules import check_header, check_stream_count
+from neurocodec.container.sections import SECTIONS, Section, sections_of
 from neurocodec.container.wire import Cursor, unreadable, unwritable, varint
 from neurocodec.errors import (
     BadMagic,
@@ -43,9 +43,14 @@ def write(file: NczFile) -> bytes:
     Raises InvalidArgument where a value has no place in the format, UnknownCodec.
     """
     _check_codec(file.codec)
-    _check_channels(file.header, unwritable)
-    parts = [CODEC.put(file.codec), put_all(IMAGE, file), put_all(LEARNED, file.header)]
-    for section in SECTIONS:
+    record, fields = HEADERS[file.codec]
+    if not isinstance(file.header, record):
+        found, name = type(file.header).__name__, CODECS[file.codec]
+        raise unwritable(f"header is a {found}, codec {name} has a {record.__name__}")
+    check_header(file.header, unwritable)
+    check_stream_count(file.header, len(file.streams), unwritable)
+    parts = [CODEC.put(file.codec), put_all(IMAGE, file), put_all(fields, file.header)]
+    for section in sections_of(file.codec):
         value = section.value(file)
         if value is not None:
             payload = section.put(value, file)
@@ -83,7 +88,8 @@ def sizes(data: Bytes) -> dict[str, int]:
     """Bytes of each part of an .ncz file, in the order of the file. They sum to ``len(data)``.
 
     ``image`` counts signature, version and length too, ``stream_lengths`` the end of the
-    sections, ``skipped`` the sections that this release does not know. Absent parts count 0.
+    sections, ``skipped`` the sections that this release does not know. Absent parts count 0;
+    sections that the codec does not have are left out.
     Raises as :func:`read` does, but inflates nothing and has no limit of pixels.
     """
     return _parse(data).sizes
@@ -92,8 +98,8 @@ def sizes(data: Bytes) -> dict[str, int]:
 def describe(file: NczFile) -> dict[str, Any]:
     """The header fields by name, as JSON can hold them; of streams and metadata, the lengths."""
     described = {"codec": CODECS[file.codec], **describe_all(IMAGE, file)}
-    described |= describe_all(LEARNED, file.header)
-    for section in SECTIONS:
+    described |= describe_all(HEADERS[file.codec][1], file.header)
+    for section in sections_of(file.codec):
         value = section.value(file)
         described[section.name] = None if value is None else section.describe(value)
     described["streams"] = [len(stream) for stream in file.streams]
@@ -116,14 +122,17 @@ def _parse(data: Bytes) -> _Parsed:
     sizes = {"image": wrapping + body.position}
 
     start = body.position
-    header = LearnedHeader(**get_all(LEARNED, body))
-    _check_channels(header, unreadable)
+    record, fields = HEADERS[codec]
+    header = record(**get_all(fields, body))
+    check_header(header, unreadable)
     sizes["header"] = body.position - start
 
-    payloads = _take_sections(body, sizes)
+    payloads = _take_sections(body, codec, sizes)
 
     start = body.position
-    lengths = [body.varint("length of a stream") for _ in range(STREAM_COUNT.get(body))]
+    count = STREAM_COUNT.get(body)
+    check_stream_count(header, count, unreadable)
+    lengths = [body.varint("length of a stream") for _ in range(count)]
     sizes["stream_lengths"] = 1 + body.position - start
     streams = tuple(bytes(body.take(length, "a coded stream")) for length in lengths)
     body.finish("the last coded stream")
@@ -170,9 +179,9 @@ def _unwrap(data: Bytes) -> Cursor:
     return Cursor(body)
 
 
-def _take_sections(body: Cursor, sizes: dict[str, int]) -> dict[int, Cursor]:
+def _take_sections(body: Cursor, codec: int, sizes: dict[str, int]) -> dict[int, Cursor]:
     """The payloads of the known sections by id. Adds the bytes of each to ``sizes``."""
-    names = {section.id: section.name for section in SECTIONS}
+    names = {section.id: section.name for section in sections_of(codec)}
     sizes.update(dict.fromkeys([*names.values(), "skipped"], 0))
     payloads: dict[int, Cursor] = {}
     last = END_OF_SECTIONS
@@ -184,7 +193,10 @@ def _take_sections(body: Cursor, sizes: dict[str, int]) -> dict[int, Cursor]:
         if id_ <= last:
             raise unreadable(f"section {id_} follows section {last}, their numbers have to ascend")
         if id_ not in names and id_ < FIRST_SKIPPABLE_SECTION:
-            raise unreadable(f"section {id_} does not exist in version {VERSION}")
+            where = f"version {VERSION}"
+            if any(section.id == id_ for section in SECTIONS):
+                where = f"codec {CODECS[codec]}"
+            raise unreadable(f"section {id_} does not exist in {where}")
         last = id_
         name = names.get(id_, "skipped")
         payload = Cursor(body.take(body.varint(f"length of {name}"), name))
@@ -204,9 +216,3 @@ def _check_codec(codec: int) -> None:
     if codec not in CODECS:
         known = ", ".join(f"{number} ({name})" for number, name in CODECS.items())
         raise UnknownCodec(f"codec {codec}, this release knows {known}: install a newer neurocodec")
-
-
-def _check_channels(header: LearnedHeader, blame: Blame) -> None:
-    channels = sum(group.size for group in header.groups)
-    if channels > MAX_CHANNELS:
-        raise blame(f"the groups have {channels} channels, the format allows {MAX_CHANNELS}")

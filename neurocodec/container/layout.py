@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from neurocodec.container.fields import Choice, Fixed, Int, Raw, Records
-from neurocodec.container.records import Group, Mode
+from neurocodec.container.fields import Choice, Field, Fixed, Int, Raw, Records
+from neurocodec.container.records import (
+    Arrangement,
+    ComRecHeader,
+    Group,
+    Header,
+    Inner,
+    LearnedHeader,
+    Mode,
+)
 
 MAGIC = b"\x89NCZ"
 """Signature. Its first byte is no text in any encoding and does not survive a 7-bit transfer."""
 
 VERSION = 1
 
-CODECS = {1: "cvqn"}
+CVQN, COMREC = 1, 2
+CODECS = {CVQN: "cvqn", COMREC: "comrec"}
 """Wire ids of the codecs. Append only; SPEC.md has those that are reserved."""
 
 VARINT = 0
@@ -46,6 +55,21 @@ LEARNED = (
     Records("groups", 1, 8, Group, GROUP),
 )
 """Attributes of LearnedHeader that are always there."""
+
+COMREC_HEADER = (
+    Fixed("quality", 2, 256, 25600),
+    Choice("arrangement", 1, 0, 2, Arrangement),
+    Choice("inner", 1, 0, 5, Inner),
+    Fixed("inner_quality", 2, 256, 25600),
+    Int("grid_offset", 1, 0, 255),
+)
+"""Attributes of ComRecHeader."""
+
+HEADERS: dict[int, tuple[type[Header], tuple[Field, ...]]] = {
+    CVQN: (LearnedHeader, LEARNED),
+    COMREC: (ComRecHeader, COMREC_HEADER),
+}
+"""The header of each codec: its record, and what of it is always there."""
 
 MAP = (
     Int("rows", VARINT, 1, MAX_SIDE, of="importance map"),

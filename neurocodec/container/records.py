@@ -45,7 +45,7 @@ class ImportanceMap:
 
 @dataclass(frozen=True)
 class LearnedHeader:
-    """What a learned codec has to know to decode its streams, besides the weights.
+    """What CVQN has to know to decode its streams, besides the weights.
 
     quality: 1 to 100, a multiple of 1/256 (see :func:`snap_quality`).
     grid_offset: shift of the grid of snapped logits, 0 to 255, in 1/256 of its step.
@@ -61,6 +61,46 @@ class LearnedHeader:
     importance: ImportanceMap | None = None
 
 
+class Arrangement(IntEnum):
+    """The networks around the inner codec, and thereby the size of the image that it carries."""
+
+    BOTH = 0  # half the width and height, of ComCNN
+    REC = 1  # full size, as it came; RecCNN restores it
+    COM = 2  # half the width and height, of ComCNN; only upsampled
+
+
+class Inner(IntEnum):
+    """The codec that carries the image between the networks."""
+
+    DCT = 0  # this project's own
+    JPEG = 1
+    JPEG2000 = 2
+    WEBP = 3
+    AVIF = 4
+    HEIC = 5
+
+
+@dataclass(frozen=True)
+class ComRecHeader:
+    """What ComRec has to know to decode its streams, besides the weights.
+
+    quality: 1 to 100, a multiple of 1/256 (see :func:`snap_quality`).
+    arrangement: the networks that the image went through.
+    inner: what the streams are coded with; any but DCT has one stream, a file of its own format.
+    inner_quality: what the inner codec was asked for, 1 to 100, a multiple of 1/256.
+    grid_offset: shift of the grid of snapped logits, 0 to 255; 0 where inner is not DCT.
+    """
+
+    quality: float
+    arrangement: Arrangement
+    inner: Inner
+    inner_quality: float
+    grid_offset: int = 0
+
+
+Header = LearnedHeader | ComRecHeader
+
+
 @dataclass(frozen=True)
 class NczFile:
     """The whole content of a file.
@@ -70,8 +110,8 @@ class NczFile:
     model_digest: the first four bytes of the SHA-256 of the file of weights.
     width, height: in pixels, 1 to 2**31 - 1.
     mode: of the decoded image.
-    header: the fields of the learned codec.
-    streams: 1 to 16 coded streams, each of any length.
+    header: the fields of the codec: LearnedHeader for cvqn, ComRecHeader for comrec.
+    streams: 1 to 16 coded streams, each of any length; what a ComRecHeader allows.
     icc, exif, xmp: metadata as the image library gives it, at most 64 MiB each, or None.
     alpha: a PNG stream holding the alpha channel as greyscale, opaque to the container, or None.
     """
@@ -82,7 +122,7 @@ class NczFile:
     width: int
     height: int
     mode: Mode
-    header: LearnedHeader
+    header: Header
     streams: tuple[bytes, ...]
     icc: bytes | None = None
     exif: bytes | None = None

@@ -8,25 +8,35 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import factorial
 from operator import attrgetter
 from typing import Any
 
 from neurocodec.container import packing
 from neurocodec.container.fields import Blame, Int, describe_all, get_all, put_all
-from neurocodec.container.layout import MAP, MAX_MAP_POSITIONS, MAX_METADATA_BYTES, VARINT
+from neurocodec.container.layout import (
+    CVQN,
+    MAP,
+    MAX_MAP_POSITIONS,
+    MAX_METADATA_BYTES,
+    VARINT,
+)
 from neurocodec.container.permutation import rank, rank_bytes, unrank
-from neurocodec.container.records import ImportanceMap, NczFile
+from neurocodec.container.records import ImportanceMap, LearnedHeader, NczFile
 from neurocodec.container.wire import Cursor, unreadable, unwritable
 
 
 @dataclass(frozen=True)
 class Section(ABC):
-    """An optional part: its number in the file, and where its value lives in an NczFile."""
+    """An optional part: its number in the file, and where its value lives in an NczFile.
+
+    ``codec`` is the wire id of the only codec that has it, None where every codec may.
+    """
 
     id: int
     path: str
+    codec: int | None = field(default=None, kw_only=True)
 
     @property
     def name(self) -> str:
@@ -145,6 +155,7 @@ class Map(Section):
 
 
 def _channels(file: NczFile) -> int:
+    assert isinstance(file.header, LearnedHeader)  # no other codec has an order of channels
     return sum(group.size for group in file.header.groups)
 
 
@@ -166,11 +177,16 @@ def _check_map_values(value: ImportanceMap, blame: Blame) -> None:
 
 
 SECTIONS: tuple[Section, ...] = (
-    Order(1, "header.channel_order"),
-    Map(2, "header.importance"),
+    Order(1, "header.channel_order", codec=CVQN),
+    Map(2, "header.importance", codec=CVQN),
     Opaque(3, "alpha"),
     Deflated(128, "icc"),
     Deflated(129, "exif"),
     Deflated(130, "xmp"),
 )
 """In the order of the file: ids ascend."""
+
+
+def sections_of(codec: int) -> tuple[Section, ...]:
+    """Those that a file of this codec may have, in the order of the file."""
+    return tuple(section for section in SECTIONS if section.codec in (None, codec))

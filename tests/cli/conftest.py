@@ -16,6 +16,12 @@ def codec(monkeypatch):
 
 
 @pytest.fixture
+def family(codec, monkeypatch):
+    """Models around inner codecs beside the one; the codecs by name. Ask for it before ``ncz``."""
+    return fake_codec.install_family(monkeypatch)
+
+
+@pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path

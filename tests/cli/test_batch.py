@@ -71,6 +71,34 @@ def test_a_wrong_model_is_one_error(ncz, photo):
     )
 
 
+def test_a_wrong_inner_codec_is_one_error(ncz, family, photo):
+    photo("a.png")
+    photo("b.png")
+    for arguments, message in (
+        (("--inner", "heic"), "no model of comrec knows the inner codec 'heic': use one of dct"),
+        (("--inner", "heic", "--arrangement", "rec"), "no model of comrec knows"),
+    ):
+        result = ncz("encode", "--model", "around", *arguments, "a.png", "b.png", "out/")
+        assert result.code == 1
+        assert is_one_line(result.err)
+        assert result.err.startswith(f"ncz: error: {message}")
+    result = ncz("encode", "--arrangement", "rec", "a.png", "b.png", "out/")
+    assert (result.code, is_one_line(result.err)) == (1, True)
+
+
+def test_a_batch_around_another_inner_codec_loads_its_model_only(ncz, family, photo, folder):
+    photo("a.png")
+    photo("b.png")
+    arguments = ("--model", "around", "--inner", "jpeg")
+    assert ncz("encode", *arguments, "a.png", "b.png", "out/").code == 0
+    assert tree(folder / "out") == ["a.ncz", "b.ncz"]
+    assert family["around"].calls == []
+    assert [call["inner"] for call in family["around-others"].calls if "quality" in call] == [
+        "jpeg",
+        "jpeg",
+    ]
+
+
 def test_no_clobber_refuses_only_what_exists(ncz, photo, folder):
     photo("a.png")
     photo("b.png")

@@ -114,6 +114,47 @@ def test_roi(ncz, photo, folder):
     assert not (folder / "b.ncz").exists()
 
 
+@pytest.mark.parametrize("inner", ["dct", "webp", "jpeg", "avif"])
+@pytest.mark.parametrize("arrangement", ["both", "rec", "com"])
+def test_inner_and_arrangement(ncz, family, photo, folder, inner, arrangement):
+    pixels = photo("a.png")
+    arguments = ("--model", "around", "--inner", inner, "--arrangement", arrangement)
+    result = ncz("encode", *arguments, "a.png", "a.ncz")
+    assert (result.code, result.out, result.err) == (0, b"", "")
+    info = neurocodec.info(folder / "a.ncz")
+    assert (info.codec, info.inner, info.arrangement) == ("comrec", inner, arrangement)
+    assert info.model == ("around" if inner in ("dct", "webp") else "around-others")
+    np.testing.assert_array_equal(np.asarray(neurocodec.decode(folder / "a.ncz")), pixels)
+
+
+def test_inner_and_arrangement_are_the_codecs_own_choice_by_default(ncz, family, photo):
+    photo("a.png")
+    assert ncz("encode", "--model", "around", "a.png", "a.ncz").code == 0
+    assert not {"inner", "arrangement"} & set(family["around"].calls[-1])
+    arguments = ("--model", "around", "--arrangement", "auto")
+    assert ncz("encode", *arguments, "a.png", "a.ncz").code == 0
+    assert family["around"].calls[-1]["arrangement"] == "auto"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--inner", "gif"), 2, "'gif' is not one of 'dct', 'jpeg', 'jpeg2000', 'webp', 'avif'"),
+        (("--arrangement", "none"), 2, "'none' is not one of 'auto', 'both', 'rec', 'com'"),
+        (("--inner", "webp"), 1, "a.png: inner is for codecs around an inner codec, cvqn has none"),
+        (("--arrangement", "rec"), 1, "leave it out, or use model around or around-others"),
+        (("--model", "around", "--inner", "heic"), 1, "use one of dct, webp, jpeg, avif"),
+    ],
+)
+def test_inner_codecs_that_make_no_sense(ncz, family, photo, folder, arguments, code, message):
+    photo("a.png")
+    result = ncz("encode", *arguments, "a.png", "a.ncz")
+    assert result.code == code
+    assert is_one_line(result.err)
+    assert message in result.err
+    assert sorted(os.listdir(folder)) == ["a.png"]
+
+
 def test_model_device_threads(ncz, photo, codec):
     import torch
 

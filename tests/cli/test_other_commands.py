@@ -76,11 +76,53 @@ def test_info_where_nothing_is_special(ncz, photo):
     assert "importance      uniform\n" in out
 
 
+def test_info_around_an_inner_codec(ncz, family, photo):
+    photo("a.png")
+    for inner, grid_offset, streams in (
+        ("dct", "3", "2, of {}, 3 bytes"),
+        ("jpeg", "0", "1, of {} bytes"),
+    ):
+        arguments = ("--model", "around", "--inner", inner, "--arrangement", "rec", "-q", "33.5")
+        assert ncz("encode", *arguments, "a.png", "a.ncz").code == 0
+        result = ncz("info", "a.ncz")
+        assert (result.code, result.err) == (0, "")
+        text = result.out.decode().splitlines()
+        fields = {line[:16].rstrip(): line[16:] for line in text if not line.startswith(" ")}
+        parts = {name: int(size) for name, size in map(str.split, text[len(fields) :])}
+        info = neurocodec.info("a.ncz")
+        assert list(fields) == [
+            "codec", "model", "weights", "width", "height", "mode", "quality", "grid offset",
+            "arrangement", "inner codec", "inner quality", "streams", "file",
+        ]  # fmt: skip
+        assert fields["codec"] == "comrec (2)"
+        assert (fields["quality"], fields["grid offset"]) == ("33.5", grid_offset)
+        assert fields["arrangement"] == "rec"
+        assert (fields["inner codec"], fields["inner quality"]) == (inner, "16.75")
+        assert fields["streams"] == streams.format(info.streams[0])
+        assert parts == info.sections
+
+
+FOREIGN = {
+    "fake": {"arrangement", "inner", "inner_quality"},
+    "around": {"groups", "channel_order", "importance"},
+}
+
+
+@pytest.mark.parametrize("model", FOREIGN)
+def test_json_has_the_fields_of_the_codec(ncz, family, photo, model):
+    photo("a.png")
+    ncz("encode", "--model", model, "a.png", "a.ncz")
+    found = json.loads(ncz("info", "--json", "a.ncz").out)
+    every = json.loads(json.dumps(asdict(neurocodec.info("a.ncz"))))
+    assert set(every) - set(found) == FOREIGN[model]
+    assert found == {name: every[name] for name in found}
+    assert sum(found["sections"].values()) == found["bytes"]
+
+
 def test_info_as_json(ncz, photo):
     photo("a.png")
     ncz("encode", "a.png", "a.ncz")
     found = json.loads(ncz("info", "--json", "a.ncz").out)
-    assert found == json.loads(json.dumps(asdict(neurocodec.info("a.ncz"))))
     assert found["groups"] == [{"size": 2, "levels": 3}, {"size": 1, "levels": 5}]
     assert sum(found["sections"].values()) == found["bytes"]
 
@@ -119,6 +161,17 @@ def test_models(ncz):
     )
     (model,) = json.loads(ncz("models", "--json").out)
     assert (model["name"], model["wire_id"], model["scores"]) == ("fake", 7, {"psnr": 30.5})
+
+
+def test_models_with_inner_codecs(ncz, family):
+    lines = ncz("models").out.decode().splitlines()
+    assert [line for line in lines if "inner" in line] == [
+        "  inner codecs: dct, webp",
+        "  inner codecs: jpeg, webp, avif",
+    ]
+    assert lines[2].startswith("around: codec comrec, wire id 8, ")
+    found = json.loads(ncz("models", "--json").out)
+    assert [model["inner"] for model in found] == [[], ["dct", "webp"], ["jpeg", "webp", "avif"]]
 
 
 @pytest.fixture

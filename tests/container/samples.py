@@ -4,7 +4,16 @@ from zlib import crc32
 
 from hypothesis import strategies as st
 
-from neurocodec.container import Group, ImportanceMap, LearnedHeader, Mode, NczFile
+from neurocodec.container import (
+    Arrangement,
+    ComRecHeader,
+    Group,
+    ImportanceMap,
+    Inner,
+    LearnedHeader,
+    Mode,
+    NczFile,
+)
 from neurocodec.container.wire import varint
 
 PLAIN = NczFile(
@@ -41,6 +50,38 @@ FULL = NczFile(
     alpha=b"\x89PNG",
 )
 
+COMPACT = NczFile(
+    codec=2,
+    model=2,
+    model_digest=bytes.fromhex("c0dec0de"),
+    width=768,
+    height=512,
+    mode=Mode.RGB,
+    header=ComRecHeader(
+        quality=30.5,
+        arrangement=Arrangement.BOTH,
+        inner=Inner.DCT,
+        inner_quality=11.25,
+        grid_offset=9,
+    ),
+    streams=(b"low", b"high"),
+)
+
+FOREIGN = NczFile(
+    codec=2,
+    model=300,
+    model_digest=bytes.fromhex("00ff00ff"),
+    width=33,
+    height=17,
+    mode=Mode.L,
+    header=ComRecHeader(
+        quality=100.0, arrangement=Arrangement.REC, inner=Inner.AVIF, inner_quality=1.0
+    ),
+    streams=(b"\0\0\0\x1cftypavif",),
+    exif=b"II*\0",
+    alpha=b"\x89PNG",
+)
+
 
 def seal(body: bytes, *, head: bytes = b"\x89NCZ\x01") -> bytes:
     """A file around ``body`` (what lies between length and checksum), whatever that holds."""
@@ -67,9 +108,20 @@ def body(
     return bytes.fromhex(image) + bytes.fromhex(header) + sections + b"\0" + streams
 
 
+def comrec_body(
+    *, header: str = "0032 00 01 0032 00", sections: bytes = b"", streams: bytes = b"\x01\x01x"
+) -> bytes:
+    """A body of codec 2: by default both networks around JPEG."""
+    image = "02 01 00000000 40 40 01"
+    return body(image=image, header=header, sections=sections, streams=streams)
+
+
 def section(id_: int, payload: bytes) -> bytes:
     """A section of a body."""
     return bytes([id_]) + varint(len(payload)) + payload
+
+
+qualities = st.integers(256, 25600).map(lambda stored: stored / 256)
 
 
 @st.composite
@@ -92,29 +144,51 @@ def importance_maps(draw: st.DrawFn, width: int, height: int) -> ImportanceMap:
 
 
 @st.composite
+def learned_headers(draw: st.DrawFn, width: int, height: int) -> LearnedHeader:
+    """A header of codec 1 that an image of this size may have."""
+    chosen = draw(groups())
+    channels = sum(group.size for group in chosen)
+    order = st.permutations(range(channels)).map(tuple)
+    return LearnedHeader(
+        quality=draw(qualities),
+        grid_offset=draw(st.integers(0, 255)),
+        groups=chosen,
+        channel_order=draw(st.none() | order),
+        importance=draw(st.none() | importance_maps(width, height)),
+    )
+
+
+@st.composite
+def comrec_headers(draw: st.DrawFn) -> ComRecHeader:
+    """Any header of codec 2."""
+    inner = draw(st.sampled_from(Inner))
+    return ComRecHeader(
+        quality=draw(qualities),
+        arrangement=draw(st.sampled_from(Arrangement)),
+        inner=inner,
+        inner_quality=draw(qualities),
+        grid_offset=draw(st.integers(0, 255)) if inner is Inner.DCT else 0,
+    )
+
+
+@st.composite
 def files(draw: st.DrawFn) -> NczFile:
     """Any file whose image has at most 2**28 pixels."""
     width = draw(st.integers(1, 2**14))
     height = draw(st.integers(1, 2**14))
-    chosen = draw(groups())
-    channels = sum(group.size for group in chosen)
-    order = st.permutations(range(channels)).map(tuple)
+    header = draw(learned_headers(width, height) | comrec_headers())
+    compact = isinstance(header, ComRecHeader)
+    most_streams = 1 if compact and header.inner is not Inner.DCT else 16
     metadata = st.none() | st.binary(max_size=40) | st.binary(max_size=9).map(lambda b: b * 50)
     return NczFile(
-        codec=1,
+        codec=2 if compact else 1,
         model=draw(st.integers(0, 0xFFFF)),
         model_digest=draw(st.binary(min_size=4, max_size=4)),
         width=width,
         height=height,
         mode=draw(st.sampled_from(Mode)),
-        header=LearnedHeader(
-            quality=draw(st.integers(256, 25600)) / 256,
-            grid_offset=draw(st.integers(0, 255)),
-            groups=chosen,
-            channel_order=draw(st.none() | order),
-            importance=draw(st.none() | importance_maps(width, height)),
-        ),
-        streams=tuple(draw(st.lists(st.binary(max_size=200), min_size=1, max_size=16))),
+        header=header,
+        streams=tuple(draw(st.lists(st.binary(max_size=200), min_size=1, max_size=most_streams))),
         icc=draw(metadata),
         exif=draw(metadata),
         xmp=draw(metadata),

@@ -14,9 +14,9 @@ from neurocodec.errors import (
     UnsupportedVersion,
 )
 
-from .samples import FULL, PLAIN, body, seal
+from .samples import COMPACT, FOREIGN, FULL, PLAIN, body, seal
 
-SAMPLES = [PLAIN, FULL, replace(FULL, streams=(bytes(range(256)),) * 2)]
+SAMPLES = [PLAIN, FULL, replace(FULL, streams=(bytes(range(256)),) * 2), COMPACT, FOREIGN]
 
 
 @pytest.mark.parametrize("file", SAMPLES)

@@ -5,7 +5,7 @@ from math import factorial
 
 import pytest
 
-from neurocodec.container import read, sizes
+from neurocodec.container import Arrangement, ComRecHeader, Inner, read, sizes
 from neurocodec.container.permutation import rank_bytes
 from neurocodec.errors import (
     ImageTooLarge,
@@ -16,7 +16,7 @@ from neurocodec.errors import (
     UnknownCodec,
 )
 
-from .samples import body, seal, section
+from .samples import body, comrec_body, seal, section
 
 
 def refused(data: bytes, error: type[NczError], message: str) -> None:
@@ -35,7 +35,7 @@ def test_the_default_body_is_valid() -> None:
     ("image", "error", "message"),
     [
         ("00 01 00000000 40 40 01", UnknownCodec, "codec 0, this release knows 1 .cvqn."),
-        ("02 01 00000000 40 40 01", UnknownCodec, "codec 2"),
+        ("03 01 00000000 40 40 01", UnknownCodec, "codec 3, .* 2 .comrec.: install"),
         ("01 808004 00000000 40 40 01", MalformedHeader, "model is 65536, .* 0 to 65535"),
         ("01 8100 00000000 40 40 01", MalformedHeader, "model is padded"),
         ("01 01 00000000 00 40 01", MalformedHeader, "width is 0"),
@@ -66,6 +66,54 @@ def test_image_fields(image: str, error: type[NczError], message: str) -> None:
 )
 def test_header_fields(header: str, message: str) -> None:
     refused(seal(body(header=header)), MalformedHeader, message)
+
+
+def test_the_default_body_of_comrec_is_valid() -> None:
+    header = read(seal(comrec_body())).header
+    assert header == ComRecHeader(50.0, Arrangement.BOTH, Inner.JPEG, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("ff00 00 01 0032 00", "quality is 0.996094, the format allows 1 to 100"),
+        ("0164 00 01 0032 00", "quality is 100.004"),
+        ("0032 03 01 0032 00", "arrangement is 3, the format allows 0 to 2"),
+        ("0032 00 06 0032 00", "inner is 6, the format allows 0 to 5"),
+        ("0032 00 01 ff00 00", "inner_quality is 0.996094, the format allows 1 to 100"),
+        ("0032 00 01 0164 00", "inner_quality is 100.004"),
+        ("0032 00 01 0032 01", "grid_offset is 1, the format allows only 0 where the inner codec"),
+        ("0032 01 05 0032 ff", "grid_offset is 255, the format allows only 0"),
+    ],
+)
+def test_comrec_header_fields(header: str, message: str) -> None:
+    refused(seal(comrec_body(header=header)), MalformedHeader, message)
+
+
+@pytest.mark.parametrize("inner", [1, 2, 3, 4, 5])
+def test_a_foreign_inner_codec_has_one_stream(inner: int) -> None:
+    header = f"0032 00 {inner:02x} 0032 00"
+    assert read(seal(comrec_body(header=header))).streams == (b"x",)
+    for count in (2, 16):
+        streams = bytes([count]) + b"\1" * count + b"x" * count
+        message = f"number of streams is {count}, the format allows only 1 where the inner codec"
+        refused(seal(comrec_body(header=header, streams=streams)), MalformedHeader, message)
+        whole = comrec_body(header="0032 00 00 0032 00", streams=streams)
+        assert read(seal(whole)).streams == (b"x",) * count
+
+
+@pytest.mark.parametrize("id_", [1, 2])
+def test_sections_of_another_codec(id_: int) -> None:
+    data = seal(comrec_body(sections=section(id_, b"\0")))
+    refused(data, MalformedHeader, f"section {id_} does not exist in codec comrec")
+
+
+def test_every_cut_of_a_body_of_comrec_is_refused() -> None:
+    whole = comrec_body(sections=section(3, b"a"))
+    assert read(seal(whole)).alpha == b"a"
+    for length in range(len(whole)):
+        with pytest.raises(Truncated):
+            read(seal(whole[:length]))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from neurocodec.container import NczFile, read, sizes, write
 from neurocodec.errors import NczError
 
-from .samples import FULL, PLAIN, files, seal, unseal
+from .samples import COMPACT, FOREIGN, FULL, PLAIN, files, seal, unseal
+
+SAMPLES = [PLAIN, FULL, COMPACT, FOREIGN]
 
 interesting = st.sampled_from([0, 1, 2, 3, 0x7F, 0x80, 0x81, 0x82, 0x83, 0xFE, 0xFF])
 
@@ -15,7 +17,7 @@ interesting = st.sampled_from([0, 1, 2, 3, 0x7F, 0x80, 0x81, 0x82, 0x83, 0xFE, 0
 @st.composite
 def mutants(draw: st.DrawFn) -> bytes:
     """The body of a valid file after a few edits."""
-    mutant = bytearray(unseal(write(draw(st.sampled_from([PLAIN, FULL]) | files()))))
+    mutant = bytearray(unseal(write(draw(st.sampled_from(SAMPLES) | files()))))
     for _ in range(draw(st.integers(1, 4))):
         # Half of the edits go to the first 64 bytes, where the structure is.
         last = draw(st.sampled_from([min(64, len(mutant)), len(mutant)]))
@@ -38,7 +40,7 @@ def check(data: bytes) -> None:
 
 
 def test_the_seal_is_the_writers() -> None:
-    for file in (PLAIN, FULL):
+    for file in SAMPLES:
         assert seal(unseal(write(file))) == write(file)
 
 
@@ -55,7 +57,7 @@ def test_noise(noise: bytes) -> None:
     check(noise)
 
 
-@pytest.mark.parametrize("file", [PLAIN, FULL])
+@pytest.mark.parametrize("file", SAMPLES)
 def test_every_value_of_every_byte(file: NczFile) -> None:
     body = unseal(write(file))
     for position in range(len(body)):

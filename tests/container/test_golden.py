@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from neurocodec.container import describe, read, sizes, write
 
-from .samples import FULL, PLAIN
+from .samples import COMPACT, FOREIGN, FULL, PLAIN
 
 PLAIN_BYTES = bytes.fromhex(
     "894e435a 01"  # signature, version
@@ -33,6 +33,26 @@ FULL_BYTES = bytes.fromhex(
     "df531898"
 )
 
+COMPACT_BYTES = bytes.fromhex(
+    "894e435a 01 21"
+    "02 02 c0dec0de 8006 8004 01"  # comrec, model 2, digest, 768 x 512, RGB
+    "801e 00 00 400b 09"  # quality 30.5, both, DCT, inner quality 11.25, grid offset
+    "00"  # no sections
+    "02 03 04"  # lengths of the streams
+    "6c6f77 68696768"  # the streams
+    "5cfce60f"  # checksum
+)
+
+FOREIGN_BYTES = bytes.fromhex(
+    "894e435a 01 31"
+    "02 ac02 00ff00ff 21 11 00"  # comrec, model 300, digest, 33 x 17, L
+    "0064 01 04 0001 00"  # quality 100, RecCNN alone, AVIF, inner quality 1, no offset
+    "03 04 89504e47"  # alpha
+    "81 05 00 49492a00"  # Exif
+    "00 01 0c 0000001c6674797061766966"  # end of sections, one stream of 12 bytes
+    "30af4ab1"
+)
+
 STORED = replace(FULL, header=replace(FULL.header, importance=None), icc=None)
 """FULL without what zlib may deflate otherwise in another release."""
 
@@ -43,6 +63,12 @@ def test_write_gives_these_bytes() -> None:
         "894e435a012b01ac0200ff00ff211100000100010302010104030489504e47810500"
         "49492a0082010000010178c921c754"
     )
+
+
+def test_comrec_gives_these_bytes_and_understands_them() -> None:
+    for file, data in ((COMPACT, COMPACT_BYTES), (FOREIGN, FOREIGN_BYTES)):
+        assert write(file) == data
+        assert read(data) == file
 
 
 def test_read_understands_these_bytes() -> None:
@@ -99,3 +125,39 @@ def test_describe_is_made_of_what_json_can_hold() -> None:
         "streams": [1],
     }
     assert describe(PLAIN)["importance"] is None
+
+
+def test_sizes_of_comrec_have_no_sections_of_other_codecs() -> None:
+    assert list(sizes(FOREIGN_BYTES).items()) == [
+        ("image", 16),
+        ("header", 7),
+        ("alpha", 6),
+        ("icc", 0),
+        ("exif", 7),
+        ("xmp", 0),
+        ("skipped", 0),
+        ("stream_lengths", 3),
+        ("streams", 12),
+        ("checksum", 4),
+    ]
+
+
+def test_describe_of_comrec() -> None:
+    assert describe(FOREIGN) == {
+        "codec": "comrec",
+        "model": 300,
+        "model_digest": "00ff00ff",
+        "width": 33,
+        "height": 17,
+        "mode": "L",
+        "quality": 100.0,
+        "arrangement": "REC",
+        "inner": "AVIF",
+        "inner_quality": 1.0,
+        "grid_offset": 0,
+        "alpha": 4,
+        "icc": None,
+        "exif": 4,
+        "xmp": None,
+        "streams": [12],
+    }

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurocodec.container import (
+    Arrangement,
     Group,
     ImportanceMap,
+    Inner,
     LearnedHeader,
     Mode,
     NczFile,
@@ -23,7 +25,7 @@ from neurocodec.container import (
 from neurocodec.container.permutation import rank, rank_bytes, unrank
 from neurocodec.container.wire import Cursor, varint
 
-from .samples import FULL, PLAIN, files
+from .samples import COMPACT, FOREIGN, FULL, PLAIN, files
 
 
 @given(files())
@@ -49,6 +51,26 @@ def test_edges_of_the_image_fields(model: int, side: int) -> None:
 def test_edges_of_the_header_fields(quality: float, grid_offset: int) -> None:
     header = replace(PLAIN.header, quality=quality, grid_offset=grid_offset)
     assert read(write(replace(PLAIN, header=header))).header == header
+
+
+@pytest.mark.parametrize("quality", [1.0, 1 + 1 / 256, 50.0, 100 - 1 / 256, 100.0])
+@pytest.mark.parametrize("grid_offset", [0, 1, 127, 128, 255])
+def test_edges_of_the_header_fields_of_comrec(quality: float, grid_offset: int) -> None:
+    for inner_quality in (1.0, 100.0):
+        header = replace(
+            COMPACT.header, quality=quality, inner_quality=inner_quality, grid_offset=grid_offset
+        )
+        assert read(write(replace(COMPACT, header=header))).header == header
+
+
+@pytest.mark.parametrize("inner", Inner)
+@pytest.mark.parametrize("arrangement", Arrangement)
+def test_every_inner_codec_in_every_arrangement(inner: Inner, arrangement: Arrangement) -> None:
+    header = replace(FOREIGN.header, inner=inner, arrangement=arrangement)
+    found = read(write(replace(FOREIGN, header=header))).header
+    assert found == header
+    assert (found.inner, found.arrangement) == (inner, arrangement)
+    assert (type(found.inner), type(found.arrangement)) == (Inner, Arrangement)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +130,10 @@ def test_a_file_of_the_usual_shape_spends_52_bytes_on_the_container() -> None:
     header = LearnedHeader(quality=50.0, grid_offset=0, groups=(Group(48, 7),) * 4)
     file = replace(PLAIN, header=header, streams=(bytes(1250),) * 8)
     assert len(write(file)) - 8 * 1250 == 52
+
+
+def test_a_file_of_comrec_spends_33_bytes_on_the_container() -> None:
+    assert len(write(replace(COMPACT, streams=(bytes(1250),)))) - 1250 == 33
 
 
 def test_a_map_costs_its_gzip_member_and_a_few_bytes() -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from neurocodec.container import CODECS, MAGIC, VERSION, write
+from neurocodec.container import CODECS, MAGIC, VERSION, Arrangement, Inner, NczFile, write
 from neurocodec.container.fields import Field, Int, Records
-from neurocodec.container.layout import CODEC, GROUP, IMAGE, LEARNED, MAP
+from neurocodec.container.layout import CODEC, COMREC_HEADER, GROUP, IMAGE, LEARNED, MAP
 from neurocodec.container.sections import SECTIONS
 
-from .samples import PLAIN
+from .samples import COMPACT, PLAIN
 
 BITSTREAM = Path(__file__).parents[2] / "bitstream"
 SPEC = (BITSTREAM / "SPEC.md").read_text()
@@ -33,22 +33,43 @@ def test_every_field_is_in_the_spec(field: Field) -> None:
     assert row(field) in SPEC
 
 
+def test_the_header_of_comrec_is_in_the_spec_in_its_order() -> None:
+    table = SPEC.split("#### Header of codec 2")[1].split("\n\n")[1]
+    rows = [re.match(r"\| \w+ \| \w+ \| \d+ to \d+ \|", line) for line in table.splitlines()]
+    assert [found.group() for found in rows if found] == [row(field) for field in COMREC_HEADER]
+
+
+def test_arrangements_and_inner_codecs_are_in_the_spec() -> None:
+    rows = re.findall(r"^\| (\d) \| (both|rec|com) \|", SPEC, re.MULTILINE)
+    assert rows == [(str(item.value), item.name.lower()) for item in Arrangement]
+    listed = re.search(r"The inner codec is (.*?)\.", SPEC).group(1)
+    numbered = re.findall(r"(\d) (\w+(?: 2000)?)", listed)
+    names = {int(number): name.replace(" ", "").upper() for number, name in numbered}
+    assert names == {item.value: item.name for item in Inner}
+
+
 def test_every_section_is_in_the_spec_and_no_other() -> None:
     table = SPEC[SPEC.index("### Sections") : SPEC.index("#### Channel order")]
-    rows = re.findall(r"^\| (\d+) \| (\w+) \|", table, re.MULTILINE)
-    assert rows == [(str(section.id), section.name) for section in SECTIONS]
+    rows = re.findall(r"^\| (\d+) \| (\w+) \| (\w+) \|", table, re.MULTILINE)
+    assert rows == [
+        (str(section.id), section.name, str(section.codec or "all")) for section in SECTIONS
+    ]
 
 
 def test_the_constants_are_in_the_spec() -> None:
     assert f"`{MAGIC.hex(' ')}`" in SPEC
     assert f"| version | u8 | {VERSION} |" in SPEC
-    assert f"Codec 1 is `{CODECS[1]}`." in SPEC
+    for number, name in CODECS.items():
+        assert f"Codec {number} is `{name}`." in SPEC
 
 
-def test_the_example_of_the_spec() -> None:
-    example = SPEC.split("### An example")[1].split("```")[1]
+@pytest.mark.parametrize(
+    ("heading", "file"), [("An example", PLAIN), ("An example of codec 2", COMPACT)]
+)
+def test_the_examples_of_the_spec(heading: str, file: NczFile) -> None:
+    example = SPEC.split(f"### {heading}\n")[1].split("```")[1]
     parts = [re.split(r" {3,}", line)[0] for line in example.strip().splitlines()]
-    assert bytes.fromhex("".join(parts)) == write(PLAIN)
+    assert bytes.fromhex("".join(parts)) == write(file)
 
 
 def test_every_attack_has_its_test() -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from neurocodec.container import Group, ImportanceMap, write
+from neurocodec.container import Group, ImportanceMap, Inner, write
 from neurocodec.errors import InvalidArgument, UnknownCodec
 
-from .samples import FULL, PLAIN
+from .samples import COMPACT, FOREIGN, FULL, PLAIN
 
 
 def refused(message: str, file: Any) -> None:
@@ -69,14 +69,61 @@ def test_header(name: str, value: Any, message: str) -> None:
     refused(message, replace(FULL, header=replace(FULL.header, **{name: value})))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("quality", 0.5, "quality is 0.5, the format allows 1 to 100"),
+        ("quality", 33.3, "quality is 33.3, no multiple of 1/256"),
+        ("arrangement", 3, "arrangement is 3, the format allows 0 to 2"),
+        ("arrangement", -1, "arrangement is -1"),
+        ("inner", 6, "inner is 6, the format allows 0 to 5"),
+        ("inner", -1, "inner is -1"),
+        ("inner_quality", 0.0, "inner_quality is 0, the format allows 1 to 100"),
+        ("inner_quality", 100.5, "inner_quality is 100.5"),
+        ("inner_quality", 33.3, "inner_quality is 33.3, no multiple of 1/256"),
+        ("inner_quality", float("nan"), "inner_quality is nan"),
+        ("grid_offset", 1, "grid_offset is 1, the format allows only 0 where the inner codec"),
+    ],
+)
+def test_comrec_header(name: str, value: Any, message: str) -> None:
+    refused(message, replace(FOREIGN, header=replace(FOREIGN.header, **{name: value})))
+
+
+@pytest.mark.parametrize("grid_offset", [-1, 256])
+def test_grid_offset_of_comrec(grid_offset: int) -> None:
+    header = replace(COMPACT.header, grid_offset=grid_offset)
+    refused(f"grid_offset is {grid_offset}, .* 0 to 255", replace(COMPACT, header=header))
+
+
+@pytest.mark.parametrize("inner", [inner for inner in Inner if inner is not Inner.DCT])
+@pytest.mark.parametrize("count", [0, 2, 17])
+def test_a_foreign_inner_codec_has_one_stream(inner: Inner, count: int) -> None:
+    file = replace(FOREIGN, header=replace(FOREIGN.header, inner=inner), streams=(b"x",) * count)
+    refused(f"number of streams is {count}, the format allows only 1 where the inner codec", file)
+
+
+def test_dct_has_1_to_16_streams() -> None:
+    for count in (0, 17):
+        refused(
+            f"number of streams is {count}, .* 1 to 16", replace(COMPACT, streams=(b"",) * count)
+        )
+
+
+def test_each_codec_has_its_own_header() -> None:
+    message = "header is a ComRecHeader, codec cvqn has a LearnedHeader"
+    refused(message, replace(PLAIN, header=COMPACT.header))
+    message = "header is a LearnedHeader, codec comrec has a ComRecHeader"
+    refused(message, replace(COMPACT, header=PLAIN.header))
+
+
 @pytest.mark.parametrize("name", ["icc", "exif", "xmp"])
 def test_metadata_is_limited(name: str) -> None:
     refused(f"{name} size is 67108865", replace(PLAIN, **{name: bytes(2**26 + 1)}))
 
 
 def test_unknown_codec() -> None:
-    with pytest.raises(UnknownCodec, match="codec 2"):
-        write(replace(PLAIN, codec=2))
+    with pytest.raises(UnknownCodec, match="codec 3"):
+        write(replace(PLAIN, codec=3))
 
 
 def test_a_float_is_no_size() -> None:
