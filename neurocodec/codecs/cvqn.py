@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from neurocodec import container
-from neurocodec.codecs import search, symbols
+from neurocodec.codecs import symbols
+from neurocodec.codecs.base import Attempt, Codec
 from neurocodec.codecs.symbols import RateReport
-from neurocodec.errors import ImageTooLarge, InvalidArgument, MalformedHeader, ModelMismatch
-from neurocodec.image import Photo, open_photo, pack_alpha, to_pil, unpack_alpha
+from neurocodec.errors import InvalidArgument, MalformedHeader
+from neurocodec.image import Photo, open_photo, to_pil
 from neurocodec.nets.cvqn import CVQN, STRIDE
 
 CODEC_ID = 1
@@ -32,23 +32,15 @@ class Analysis:
     level: Tensor | None  # (1, 1, h, w) int64, None where uniform
 
 
-@dataclass(frozen=True)
-class Coded:
-    """One attempt at a quality: the file, and what decodes from it."""
-
-    data: bytes
-    quality: float
-    indices: list[Tensor]
-    analysis: Analysis
-
-
-class CVQNCodec:
+class CVQNCodec(Codec):
     """Encodes and decodes with one set of weights; safe to share between threads.
 
-    model: the networks, in float32. wire_id, digest: what a file names the weights by, the first
-    four bytes of their SHA-256. default_map: whether the learned importance map is used unless
-    the caller says otherwise.
+    model: the networks, in float32. default_map: whether the learned importance map is used unless
+    the caller says otherwise. rate_aware: see `_quantize`.
     """
+
+    codec_id = CODEC_ID
+    block = STRIDE
 
     def __init__(
         self,
@@ -61,8 +53,7 @@ class CVQNCodec:
         default_map: bool = True,
         rate_aware: float = 0.05,
     ) -> None:
-        self.name, self.wire_id, self.digest = name, wire_id, digest
-        self.device = torch.device(device)
+        super().__init__(name=name, wire_id=wire_id, digest=digest, device=device)
         self.default_map = default_map
         self.rate_aware = rate_aware
         self.model = model.to(self.device).eval().requires_grad_(False)
@@ -73,76 +64,22 @@ class CVQNCodec:
 
     # Encoding.
 
-    def encode(
-        self,
-        image: Any,
-        quality: float = 50,
-        *,
-        target_bpp: float | None = None,
-        target_size: int | None = None,
-        target_psnr: float | None = None,
-        target_msssim: float | None = None,
-        roi: Any = None,
-        importance: bool | None = None,
-    ) -> bytes:
-        """An image (see `open_photo`) -> the bytes of an .ncz file.
-
-        quality: 1 to 100; at most one target replaces it: target_bpp in file bits per pixel,
-        target_size in bytes (never exceeded), target_psnr in dB over RGB, target_msssim in (0, 1).
-        roi: an image whose luma, scaled to the picture, raises importance where bright and lowers
-        it where dark. importance: whether to use the learned importance map.
-        Raises InvalidArgument for values out of range or targets out of reach.
-        """
-        targets = {
-            "target bpp": target_bpp,
-            "target size": target_size,
-            "target PSNR": target_psnr,
-            "target MS-SSIM": target_msssim,
-        }
-        chosen = [(name, value) for name, value in targets.items() if value is not None]
-        if len(chosen) > 1:
-            raise InvalidArgument(f"{chosen[0][0]} and {chosen[1][0]} exclude each other: give one")
-        if not chosen and not 1 <= quality <= 100:
-            raise InvalidArgument(f"quality {quality} is out of range: use 1 to 100")
-        if chosen and not chosen[0][1] > 0:
-            raise InvalidArgument(f"{chosen[0][0]} {chosen[0][1]} must be positive")
-        photo = open_photo(image)
-        analysis = self._analyse(photo, roi, self.default_map if importance is None else importance)
-
-        def attempt(quality: float) -> Coded:
-            return self._code(analysis, quality)
-
-        if not chosen:
-            return attempt(quality).data
-        name, target = chosen[0]
-        if name == "target size":
-            return search.highest_within(attempt, lambda c: len(c.data), target, name).data
-        if name == "target bpp":
-            pixels = photo.pixels.shape[0] * photo.pixels.shape[1]
-            bits = target * pixels / 8
-            return search.highest_within(attempt, lambda c: len(c.data), bits, "file size").data
-        from neurocodec.evaluation import metrics
-
-        metric = metrics.psnr if name == "target PSNR" else metrics.ms_ssim
-
-        def score(coded: Coded) -> float:
-            decoded = self._pixels(coded.indices, analysis.order, coded.quality, photo)
-            return metric(photo.pixels, decoded)
-
-        return search.lowest_reaching(attempt, score, target, name).data
-
     @torch.no_grad()
-    def _analyse(self, photo: Photo, roi: Any, use_map: bool) -> Analysis:
+    def prepare(self, photo: Photo, *, roi: Any = None, importance: bool | None = None) -> Analysis:  # type: ignore[override]
+        """roi: an image whose luma, scaled to the picture, raises importance where bright and
+        lowers it where dark. importance: whether to use the learned importance map.
+        """
+        use_map = self.default_map if importance is None else importance
         x = torch.from_numpy(photo.pixels.copy()).to(self.device).permute(2, 0, 1)[None]
         x = _pad(x.float() / 255).contiguous(memory_format=torch.channels_last)
-        latent, importance = self.model.analyse(x)
+        latent, learned = self.model.analyse(x)
         latent, order = self.model.importance(latent)
         level = None
         if self.model.map is not None:
             top = self.model.map.levels - 1
             if use_map:
-                assert importance is not None
-                level = self.model.map.level(importance)
+                assert learned is not None
+                level = self.model.map.level(learned)
             else:
                 level = torch.full_like(latent[:, :1], top, dtype=torch.int64)
             if roi is not None:
@@ -154,9 +91,8 @@ class CVQNCodec:
         return Analysis(photo, latent, order, level)
 
     @torch.no_grad()
-    def _code(self, analysis: Analysis, quality: float) -> Coded:
-        config = self.model.config
-        quality = container.snap_quality(quality)
+    def attempt(self, prepared: Analysis, quality: float) -> Attempt:
+        analysis, config = prepared, self.model.config
         q = torch.tensor([quality], device=self.device)
         ordered = (analysis.latent * self.model.gain(q))[0, analysis.order]
         groups = ordered.split(list(config.groups))
@@ -165,34 +101,23 @@ class CVQNCodec:
             return self._quantize(group, groups[group][where], logits)
 
         streams, offset, indices = symbols.encode(
-            self.context, self.mus, self._mask(analysis.level), self._side(analysis, q), choose
+            self.context, self.mus, self._coded(analysis.level), self._side(analysis, q), choose
         )
         own = self.model.importance.own_order
-        photo = analysis.photo
+        order = analysis.order
         header = container.LearnedHeader(
             quality=quality,
             grid_offset=offset,
             groups=tuple(map(container.Group, config.groups, config.levels)),
-            channel_order=None
-            if torch.equal(analysis.order, own)
-            else tuple(analysis.order.tolist()),
+            channel_order=None if torch.equal(order, own) else tuple(order.tolist()),
             importance=self._pack_map(analysis.level),
         )
-        file = container.NczFile(
-            codec=CODEC_ID,
-            model=self.wire_id,
-            model_digest=self.digest,
-            width=photo.pixels.shape[1],
-            height=photo.pixels.shape[0],
-            mode=container.Mode[photo.mode],
-            header=header,
-            streams=streams,
-            icc=photo.icc,
-            exif=photo.exif,
-            xmp=photo.xmp,
-            alpha=None if photo.alpha is None else pack_alpha(photo.alpha),
+        height, width = analysis.photo.pixels.shape[:2]
+        return Attempt(
+            self.pack(analysis.photo, header, streams),
+            quality,
+            lambda: self._pixels(indices, order, quality, height, width),
         )
-        return Coded(container.write(file), quality, indices, analysis)
 
     def _quantize(self, group: int, z: Tensor, logits: Tensor) -> Tensor:
         """Level of greatest responsibility, the mixture's π replaced by the context's probability.
@@ -209,30 +134,9 @@ class CVQNCodec:
 
     # Decoding.
 
-    def decode(self, data: bytes, *, max_pixels: int = 2**28) -> Image.Image:
-        """The bytes of an .ncz file -> a PIL image. Raises NczError where they are not one."""
-        file = container.read(data, max_pixels=max_pixels)
-        rows, cols = _grid(file.height, file.width)
-        if rows * cols * STRIDE**2 > max(max_pixels, 4 * STRIDE**2):
-            # A picture one pixel wide is padded to sixteen: the header's product is not the cost.
-            raise ImageTooLarge(
-                f"{file.width}x{file.height} pixels become {rows * cols * STRIDE**2} when padded, "
-                f"above the limit of {max_pixels}: raise max_pixels if the file is trusted"
-            )
-        return self.decode_file(file)
-
-    def decode_file(self, file: container.NczFile) -> Image.Image:
-        """A parsed file -> a PIL image, metadata in ``info`` and alpha merged."""
+    def read_pixels(self, file: container.NczFile) -> np.ndarray:
         indices, order, _ = self._read_symbols(file)
-        blank = Photo(
-            pixels=np.empty((file.height, file.width, 3), np.uint8), mode=file.mode.name,
-            alpha=None, icc=file.icc, exif=file.exif, xmp=file.xmp,
-        )  # fmt: skip
-        pixels = self._pixels(indices, order, file.header.quality, blank)
-        alpha = None
-        if file.alpha is not None:
-            alpha = unpack_alpha(file.alpha, file.width, file.height)
-        return to_pil(replace(blank, pixels=pixels, alpha=alpha))
+        return self._pixels(indices, order, file.header.quality, file.height, file.width)
 
     def rate_report(self, data: bytes) -> RateReport:
         """Estimated, coded and file bits of an .ncz file."""
@@ -242,8 +146,9 @@ class CVQNCodec:
 
     @torch.no_grad()
     def _read_symbols(self, file: container.NczFile) -> tuple[list[Tensor], Tensor, float]:
-        self._check(file)
+        self.check(file)
         header = file.header
+        assert isinstance(header, container.LearnedHeader)  # the container sees to it
         order = self.model.importance.own_order
         if header.channel_order is not None:
             order = torch.tensor(header.channel_order, device=self.device)
@@ -256,22 +161,14 @@ class CVQNCodec:
         q = torch.tensor([header.quality], device=self.device)
         side = self.model.side(level, q.double(), like.double())
         indices, estimate = symbols.decode(
-            self.context, self.mus, self._mask(level), side, file.streams, header.grid_offset
+            self.context, self.mus, self._coded(level), side, file.streams, header.grid_offset
         )
         return indices, order, estimate
 
-    def _check(self, file: container.NczFile) -> None:
+    def check(self, file: container.NczFile) -> None:
         """Refuse what other weights, or no encoder of this model, could have written."""
-        if (file.codec, file.model) != (CODEC_ID, self.wire_id):
-            raise ModelMismatch(
-                f"the file was made with model {file.model} of codec {file.codec}, not with "
-                f"{self.name} ({self.wire_id}): load that model"
-            )
-        if file.model_digest != self.digest:
-            raise ModelMismatch(
-                f"the file was made with weights {file.model_digest.hex()} of model {self.name}, "
-                f"installed are {self.digest.hex()}: install the release it was made with"
-            )
+        super().check(file)
+        assert isinstance(file.header, container.LearnedHeader)
         config = self.model.config
         groups = tuple(map(container.Group, config.groups, config.levels))
         if file.header.groups != groups:
@@ -292,10 +189,9 @@ class CVQNCodec:
 
     @torch.no_grad()
     def _pixels(
-        self, indices: list[Tensor], order: Tensor, quality: float, photo: Photo
+        self, indices: list[Tensor], order: Tensor, quality: float, height: int, width: int
     ) -> np.ndarray:
         """Symbols -> decoded pixels (H, W, 3) uint8, before greyscale conversion."""
-        height, width = photo.pixels.shape[:2]
         values = [quantizer.mu[i] for quantizer, i in zip(self.model.levels, indices, strict=True)]
         q = torch.tensor([quality], device=self.device)
         latent = torch.cat(values)[torch.argsort(order)][None] * self.model.inverse_gain(q)
@@ -305,11 +201,12 @@ class CVQNCodec:
 
     # Shared by both directions.
 
-    def _mask(self, level: Tensor | None) -> Tensor | None:
+    def _coded(self, level: Tensor | None) -> symbols.Coded:
         if level is None:
-            return None
+            return lambda group, before: None
         assert self.model.map is not None
-        return self.model.map.mask(level)[0]
+        masks = self.model.map.mask(level)[0].split(list(self.model.config.groups))
+        return lambda group, before: masks[group]
 
     def _side(self, analysis: Analysis, q: Tensor) -> Tensor:
         return self.model.side(analysis.level, q.double(), analysis.latent[:, :1].double())

@@ -21,6 +21,9 @@ from neurocodec.nets.passes import pass_numbers
 
 # (group, logits (N, Q) float64, where (n, H, W) bool) -> level index (N,) int64 of those voxels
 Exchange = Callable[[int, Tensor, Tensor], Tensor]
+# (group, level indices of the groups before) -> bool (n, H, W), which of its symbols are coded;
+# None for all. The others hold the zero symbol and cost nothing.
+Coded = Callable[[int, Sequence[Tensor]], Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -36,28 +39,27 @@ class RateReport:
 def walk(
     context: ContextModel,
     mus: Sequence[Tensor],
-    mask: Tensor | None,
+    coded: Coded,
     side: Tensor,
     exchange: Exchange,
 ) -> list[Tensor]:
     """Visit every pass in coding order and exchange its logits for its symbols.
 
-    context: in float64. mus: (Q,) float64 level values of each group. mask: (C, H, W) bool, which
-    symbols are coded, or None for all; the others hold the zero symbol. side: (1, 2, H, W)
-    float64. Returns the level indices of each group, (n, H, W) int64.
+    context: in float64. mus: (Q,) float64 level values of each group. side: (1, 2, H, W) float64.
+    Returns the level indices of each group, (n, H, W) int64.
     """
     rows, cols = side.shape[2:]
     previous = side[:, :0]
-    indices, start = [], 0
+    indices: list[Tensor] = []
     for number, (group, mu) in enumerate(zip(context.parts, mus, strict=True)):
         zero = group.levels // 2
         index = torch.full((group.size, rows, cols), zero, device=side.device)
         order = pass_numbers(group.passes, rows, cols, side.device)
-        coded = None if mask is None else mask[start : start + group.size]
+        kept = coded(number, indices)
         state = group.start(side.new_empty(1, group.size, rows, cols))
         for step in range(group.passes):
             now = (order == step).expand(group.size, -1, -1)
-            where = now if coded is None else now & coded
+            where = now if kept is None else now & kept
             known = scale_values(mu[index], group.levels)[None] * (order < step)
             state = group.step(step, known, previous, side, order, state)
             if bool(where.any()):
@@ -66,14 +68,13 @@ def walk(
                 index[where] = exchange(number, logits, where)
         indices.append(index)
         previous = torch.cat([previous, scale_values(mu[index], group.levels)[None]], dim=1)
-        start += group.size
     return indices
 
 
 def encode(
     context: ContextModel,
     mus: Sequence[Tensor],
-    mask: Tensor | None,
+    coded: Coded,
     side: Tensor,
     choose: Exchange,
 ) -> tuple[tuple[bytes, ...], int, list[Tensor]]:
@@ -85,7 +86,7 @@ def encode(
         passes.append((logits.cpu().numpy(), index.cpu().numpy().astype(np.int16)))
         return index
 
-    indices = walk(context, mus, mask, side, exchange)
+    indices = walk(context, mus, coded, side, exchange)
     offset = coding.choose_offset([logits for logits, _ in passes])
     streams = tuple(
         coding.encode_symbols(coding.cdf_from_grid(coding.snap(logits, offset)), symbols)
@@ -97,7 +98,7 @@ def encode(
 def decode(
     context: ContextModel,
     mus: Sequence[Tensor],
-    mask: Tensor | None,
+    coded: Coded,
     side: Tensor,
     streams: Sequence[bytes],
     offset: int,
@@ -122,7 +123,7 @@ def decode(
         estimate -= float(nats) / float(np.log(2))
         return index
 
-    indices = walk(context, mus, mask, side, exchange)
+    indices = walk(context, mus, coded, side, exchange)
     if remaining:
         raise CorruptStream(f"{len(remaining)} coded streams too many for this image: re-encode it")
     return indices, estimate

@@ -2,53 +2,66 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
+from torch import nn
 
+from neurocodec.codecs.comrec import ComRecCodec
 from neurocodec.codecs.cvqn import CVQNCodec
-from neurocodec.nets.cvqn import CVQN, ContextConfig, CVQNConfig
+from neurocodec.nets.comrec import ComRec, ComRecConfig
+from neurocodec.nets.cvqn import CVQN, CVQNConfig
+from neurocodec.plain import from_dict, to_dict
 
-# Half precision costs nothing measurable in convolutions; gains and levels are few and exact.
-KEEP_FLOAT32 = ("gain", "inverse_gain", "quantizers", "importance.weight")
+
+class Kind(NamedTuple):
+    """``exact``: beginnings of the names of the tensors that keep single precision.
+
+    Half precision costs nothing measurable in convolutions; gains and levels are few and exact.
+    """
+
+    networks: Any
+    config: Any
+    codec: Any
+    exact: tuple[str, ...]
 
 
-def to_bytes(model: CVQN) -> bytes:
+KINDS = {
+    "cvqn": Kind(
+        CVQN, CVQNConfig, CVQNCodec, ("gain", "inverse_gain", "quantizers", "importance.weight")
+    ),
+    "comrec": Kind(ComRec, ComRecConfig, ComRecCodec, ("dct.full_steps", "dct.half_steps")),
+}
+
+
+def to_bytes(model: nn.Module) -> bytes:
     """Freeze networks into the bytes of a weights file."""
+    name, kind = next((n, kind) for n, kind in KINDS.items() if isinstance(model, kind.networks))
     tensors = {}
-    for name, tensor in model.state_dict().items():
-        keep = name.startswith(KEEP_FLOAT32) or not tensor.is_floating_point()
-        tensors[name] = (tensor if keep else tensor.half()).contiguous().cpu()
-    config = json.dumps(dataclasses.asdict(model.config), sort_keys=True)
-    return serialise(tensors, metadata={"config": config})
+    for key, tensor in model.state_dict().items():
+        keep = key.startswith(kind.exact) or not tensor.is_floating_point()
+        tensors[key] = (tensor if keep else tensor.half()).contiguous().cpu()
+    config = json.dumps(to_dict(model.config), sort_keys=True)
+    return serialise(tensors, metadata={"codec": name, "config": config})
 
 
-def config_of(data: bytes) -> CVQNConfig:
-    """The configuration in a weights file's metadata."""
-    length = int.from_bytes(data[:8], "little")
-    raw = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["config"])
-    raw["context"] = ContextConfig(**_with_tuples(raw["context"]))
-    return CVQNConfig(**_with_tuples(raw))
-
-
-def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows lists only; frozen records hold tuples."""
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
-
-
-def model_from_bytes(data: bytes) -> CVQN:
+def model_from_bytes(data: bytes) -> nn.Module:
     """The networks of a weights file, in float32."""
+    length = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+    kind = KINDS[metadata.get("codec", "cvqn")]
     with torch.random.fork_rng(devices=[]):  # the caller's random state is not ours to advance
-        model = CVQN(config_of(data))
+        model: nn.Module = kind.networks(from_dict(kind.config, json.loads(metadata["config"])))
     tensors = {name: t.float() if t.is_floating_point() else t for name, t in parse(data).items()}
     model.load_state_dict(tensors, assign=True)
     return model
 
 
-def codec_from_bytes(data: bytes, **options: Any) -> CVQNCodec:
-    """The codec of a weights file; ``options`` as `CVQNCodec` takes them."""
-    return CVQNCodec(model_from_bytes(data), **options)
+def codec_from_bytes(data: bytes, **options: Any) -> Any:
+    """The codec of a weights file; ``options`` as its class takes them."""
+    model = model_from_bytes(data)
+    kind = next(kind for kind in KINDS.values() if isinstance(model, kind.networks))
+    return kind.codec(model, **options)

@@ -10,7 +10,8 @@ The training loop and the coder run the same `GroupContext.step`, so that they c
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,17 @@ from torch import Tensor, nn
 from neurocodec.nets.passes import pass_numbers
 
 INPUT_RANGE = 2.0  # level values reach the network scaled to about ±this
+
+
+@dataclass(frozen=True)
+class ContextConfig:
+    """``passes``: passes of each group. ``residual_kernel``: 3 as published, 1 for speed."""
+
+    passes: tuple[int, ...] = (2, 2, 2)
+    features: int = 12
+    hidden: int = 96
+    residual_kernel: Literal[1, 3] = 1
+    rank: int = 4
 
 
 class State(NamedTuple):

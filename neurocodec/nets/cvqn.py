@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,24 +12,13 @@ from torch import Tensor, nn
 
 from neurocodec.nets.attention import AttentionForm, ResidualGroup
 from neurocodec.nets.block_transform import BLOCK, Companding, dct_basis, initial_steps
-from neurocodec.nets.context import ContextModel
+from neurocodec.nets.context import ContextConfig, ContextModel
 from neurocodec.nets.gain import QualityGain
 from neurocodec.nets.gdn import GDN
 from neurocodec.nets.importance import ChannelImportance, ImportanceForm, ImportanceMap
 from neurocodec.nets.quantizer import GMMQuantizer
 
 STRIDE = 16
-
-
-@dataclass(frozen=True)
-class ContextConfig:
-    """``passes``: passes of each group. ``residual_kernel``: 3 as published, 1 for speed."""
-
-    passes: tuple[int, ...] = (2, 2, 2)
-    features: int = 12
-    hidden: int = 96
-    residual_kernel: Literal[1, 3] = 1
-    rank: int = 4
 
 
 @dataclass(frozen=True)

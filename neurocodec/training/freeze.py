@@ -7,20 +7,21 @@ from pathlib import Path
 
 import torch
 import yaml
+from torch import nn
 
 from neurocodec.codecs import weights
-from neurocodec.nets.cvqn import CVQN
 from neurocodec.training import recipe
+from neurocodec.training.run import system_of
 from neurocodec.zoo import WEIGHTS
 
 LICENCE = "Apache-2.0"
 
 
-def averaged(checkpoint: str | Path) -> tuple[recipe.Recipe, CVQN, int]:
+def averaged(checkpoint: str | Path) -> tuple[recipe.AnyRecipe, nn.Module, int]:
     """Recipe, averaged networks and step count of a checkpoint."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    config = recipe.from_dict(recipe.Recipe, state["recipe"])
-    model = CVQN(config.model)
+    config = recipe.build(state["recipe"])
+    model = system_of(config).build()
     model.load_state_dict(state["average"])
     return config, model.eval().requires_grad_(False), state["step"]
 
@@ -38,7 +39,7 @@ def freeze(checkpoint: str | Path, folder: str | Path, *, default_map: bool = Tr
     (out / WEIGHTS).write_bytes(data)
     record = {
         "name": config.name,
-        "codec": "cvqn",
+        "codec": config.codec,
         "wire_id": config.wire_id,
         "digest": hashlib.sha256(data).hexdigest(),
         "licence": LICENCE,
@@ -46,6 +47,8 @@ def freeze(checkpoint: str | Path, folder: str | Path, *, default_map: bool = Tr
         "default_map": default_map,
         "scores": {},
     }
+    if isinstance(config, recipe.ComRecRecipe):
+        record["inner"] = [config.model.inner, *config.also]
     path = out / "model.yaml"
     path.write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
     return path

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +9,9 @@ from typing import Any, Literal
 import yaml
 
 from neurocodec.errors import InvalidArgument
+from neurocodec.nets.comrec import ComRecConfig
 from neurocodec.nets.cvqn import CVQNConfig
+from neurocodec.plain import from_dict, to_dict
 
 
 @dataclass(frozen=True)
@@ -61,19 +60,38 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class ComRecLossConfig:
+    """λ(q)·MSE·255² + bpp for inner `dct`, λ geometric from quality 1 to quality 100.
+
+    Around other inner codecs, which have no gradient, the loss is log MSE, PSNR in other units,
+    and the networks alternate: of every ``alternate`` = (r, c) steps, r train RecCNN on decoded
+    images and c train ComCNN through it, the codec left out.
+    rate_share: weight of the logarithm of a rate, guessed from the compact picture's DCT, in what
+    ComCNN learns; without it, it learns to make pictures that cost more than they gain. About
+    0.3 is what a tenfold squared error is worth in rates e-fold apart.
+    half_share: share of batches in which the inner codec carries the compact picture, and
+    half_until: their highest quality.
+    """
+
+    weight: tuple[float, float] = (0.0006, 0.02)
+    half_share: float = 0.5
+    half_until: float = 60.0
+    alternate: tuple[int, int] = (300, 100)
+    rate_share: float = 0.3
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """``steps`` ends the run if positive; else ``epochs`` do. An epoch has one crop a photo."""
+    """What all recipes have. ``steps`` ends the run if positive; else ``epochs`` do, one crop of
+    each photograph an epoch."""
 
     name: str
+    codec: str
     wire_id: int = 0
-    model: CVQNConfig = field(default_factory=CVQNConfig)
     data: DataConfig = field(default_factory=DataConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     steps: int = 0
     epochs: int = 400
-    map_share: float = 0.5  # share of samples trained with the learned importance map
-    refresh_importance: int = 10  # epochs between measurements of `re` importance
     checkpoint_every: int = 250
     validate_every: int = 500
     seed: int = 0
@@ -82,55 +100,48 @@ class Recipe:
         return yaml.safe_dump(to_dict(self), sort_keys=False)
 
 
-def to_dict(record: Any) -> Any:
-    """A record as plain dicts and lists, for YAML and JSON."""
-    if dataclasses.is_dataclass(record):
-        return {f.name: to_dict(getattr(record, f.name)) for f in dataclasses.fields(record)}
-    return list(record) if isinstance(record, tuple) else record
+@dataclass(frozen=True)
+class CVQNRecipe(Recipe):
+    """``map_share``: share of samples trained with the learned importance map.
+    ``refresh_importance``: epochs between measurements of `re` importance."""
+
+    codec: Literal["cvqn"] = "cvqn"
+    model: CVQNConfig = field(default_factory=CVQNConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    map_share: float = 0.5
+    refresh_importance: int = 10
 
 
-def load(path: str | Path) -> Recipe:
+@dataclass(frozen=True)
+class ComRecRecipe(Recipe):
+    """``also``: inner codecs besides the model's own that its networks are offered for."""
+
+    codec: Literal["comrec"] = "comrec"
+    also: tuple[str, ...] = ()
+    model: ComRecConfig = field(default_factory=ComRecConfig)
+    loss: ComRecLossConfig = field(default_factory=ComRecLossConfig)
+
+
+AnyRecipe = CVQNRecipe | ComRecRecipe
+RECIPES: dict[str, type[CVQNRecipe] | type[ComRecRecipe]] = {
+    "cvqn": CVQNRecipe,
+    "comrec": ComRecRecipe,
+}
+
+
+def load(path: str | Path) -> AnyRecipe:
     """Read a recipe. Errors name the offending field."""
     try:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise InvalidArgument(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    return from_dict(Recipe, raw, str(path))
+    return build(raw, str(path))
 
 
-def from_dict(kind: Any, raw: Any, where: str = "recipe") -> Any:
-    """Build a record of type ``kind`` from plain data, checking names and types."""
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        if not isinstance(raw, dict):
-            raise InvalidArgument(f"{where}: expected a mapping, found {raw!r}")
-        hints = typing.get_type_hints(kind)
-        unknown = sorted(set(raw) - set(hints))
-        if unknown:
-            raise InvalidArgument(
-                f"{where}: unknown field {unknown[0]!r}; known: {', '.join(hints)}"
-            )
-        values = {k: from_dict(hints[k], v, f"{where}.{k}") for k, v in raw.items()}
-        try:
-            return kind(**values)
-        except (TypeError, ValueError) as error:
-            raise InvalidArgument(f"{where}: {error}") from error
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Literal:
-        if raw not in arguments:
-            raise InvalidArgument(
-                f"{where}: {raw!r} is not one of {', '.join(map(str, arguments))}"
-            )
-        return raw
-    if origin is tuple:
-        if not isinstance(raw, (list, tuple)):
-            raise InvalidArgument(f"{where}: expected a list, found {raw!r}")
-        if arguments[-1] is not Ellipsis and len(raw) != len(arguments):
-            raise InvalidArgument(f"{where}: expected {len(arguments)} values, found {len(raw)}")
-        return tuple(from_dict(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(raw))
-    if origin is types.UnionType or kind is Any:
-        return raw
-    if kind is float and type(raw) is int:
-        return float(raw)
-    if type(raw) is not kind:
-        raise InvalidArgument(f"{where}: expected {kind.__name__}, found {raw!r}")
-    return raw
+def build(raw: Any, where: str = "recipe") -> AnyRecipe:
+    """The recipe that plain data describe; ``codec`` (cvqn, if absent) says of which kind."""
+    codec = raw.get("codec", "cvqn") if isinstance(raw, dict) else "cvqn"
+    if codec not in RECIPES:
+        raise InvalidArgument(f"{where}: codec {codec!r} is not one of {', '.join(RECIPES)}")
+    recipe: AnyRecipe = from_dict(RECIPES[codec], raw, where)
+    return recipe

@@ -11,37 +11,36 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from neurocodec.codecs import weights
-from neurocodec.errors import InvalidArgument
-from neurocodec.nets.cvqn import CVQN
+from neurocodec.plain import to_dict
 from neurocodec.threads import torch_threads
 from neurocodec.training import data, recipe
-from neurocodec.training.loss import rate_distortion
-from neurocodec.training.reconstruction import refresh_importance
+from neurocodec.training.comrec import ComRecSystem
+from neurocodec.training.cvqn import CVQNSystem
+from neurocodec.training.system import System
 
 VALIDATION_CROP = 256
-VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
 CURVES = ("step", "quality", "bpp", "psnr", "ms_ssim", "seconds")
 
 
-def parameter_groups(model: CVQN, config: recipe.OptimizerConfig) -> list[dict]:
+def system_of(config: recipe.AnyRecipe) -> System:
+    """The codec's share of the loop."""
+    return CVQNSystem(config) if isinstance(config, recipe.CVQNRecipe) else ComRecSystem(config)
+
+
+def parameter_groups(
+    system: System, model: nn.Module, config: recipe.OptimizerConfig
+) -> list[dict]:
     """Parameters by part, each with its own rate."""
     groups: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        if name.startswith("quantizers"):
-            part = "quantizer" if name.endswith("mu") else "spread"
-        elif name.startswith("context"):
-            part = "context"
-        elif "gain" in name:
-            part = "gains"
-        else:
-            part = "transforms"
-        groups.setdefault(part, []).append(parameter)
+        groups.setdefault(system.part(name), []).append(parameter)
     return [{"params": v, "lr": getattr(config, k), "base": getattr(config, k)}
             for k, v in groups.items()]  # fmt: skip
 
@@ -59,20 +58,18 @@ class Trainer:
     """Model, average, optimizer and data of one run. ``step`` counts finished steps."""
 
     def __init__(
-        self, config: recipe.Recipe, photos: list[Tensor], device: str | torch.device = "cpu"
+        self, config: recipe.AnyRecipe, photos: list[Tensor], device: str | torch.device = "cpu"
     ) -> None:
         self.config = config
         self.device = torch.device(device)
         self.generator = torch.Generator().manual_seed(config.seed)
+        self.system = system_of(config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.model = CVQN(config.model).to(self.device)
-        # The transforms run a fifth faster so; the 3D context model has no such form.
-        self.model.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.model = self.system.build().to(self.device)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimizer = torch.optim.Adam(
-            parameter_groups(self.model, config.optimizer), fused=True
+            parameter_groups(self.system, self.model, config.optimizer), fused=True
         )
         held_out = min(config.data.validation, max(len(photos) - 1, 0))
         large = [p for p in photos if min(p.shape[1:]) >= VALIDATION_CROP][:held_out]
@@ -90,13 +87,7 @@ class Trainer:
         """One optimizer step. Returns what a progress bar shows."""
         config = self.config
         x = self.crops.next(self.device).contiguous(memory_format=torch.channels_last)
-        batch = x.shape[0]
-        # Stratified, so that every batch has low, middle and high rates.
-        share = (torch.arange(batch) + torch.rand(batch, generator=self.generator)) / batch
-        quality = (1 + 99 * share).to(self.device)
-        use_map = torch.rand(batch, generator=self.generator) < config.map_share
-        output = self.model(x, quality, use_map.to(self.device))
-        losses = rate_distortion(x, output, quality, config.loss)
+        losses = self.system.loss(self.model, x, self.step, self.generator)
         self.optimizer.zero_grad(set_to_none=True)
         losses.total.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip)
@@ -108,11 +99,8 @@ class Trainer:
         self.optimizer.step()
         self.step += 1
         self._track()
-        epoch = config.refresh_importance * self.crops.steps_per_epoch
-        if config.model.importance == "re" and self.step % epoch == 0:
-            assert self.validation is not None
-            refresh_importance(self.model, self.validation[:4].to(self.device))
-            self.average.importance.weight.copy_(self.model.importance.weight)
+        epochs = self.step / self.crops.steps_per_epoch
+        self.system.after_step(self.model, self.average, epochs, self.validation)
         return {
             "loss": losses.total.item(),
             "bpp": losses.bpp.mean().item(),
@@ -128,35 +116,16 @@ class Trainer:
             )
 
     @torch.no_grad()
-    def validate(self) -> list[dict[str, float]]:
-        """Estimated bits and quality of the averaged model on held-out crops, a row a quality."""
+    def validate(self) -> list[dict[str, Any]]:
+        """Rate and quality of the averaged model on held-out crops, a row a quality."""
         if self.validation is None:
             return []
-        rows = []
-        for quality in VALIDATION_QUALITIES:
-            results = []
-            for x in self.validation.to(self.device).split(4):
-                qualities = torch.full((x.shape[0],), quality, device=self.device)
-                output = self.average(x, qualities)
-                output = output._replace(x_hat=output.x_hat.clamp(0, 1))
-                results.append(
-                    rate_distortion(x, output, qualities, recipe.LossConfig(distortion="ms-ssim"))
-                )
-            rows.append(
-                {
-                    "step": self.step,
-                    "quality": quality,
-                    **{
-                        k: torch.cat([getattr(r, k) for r in results]).mean().item()
-                        for k in ("bpp", "psnr", "ms_ssim")
-                    },
-                }
-            )
-        return rows
+        rows = self.system.judge(self.average, self.validation.to(self.device))
+        return [{"step": self.step, **row} for row in rows]
 
     def state(self) -> dict:
         return {
-            "recipe": recipe.to_dict(self.config),
+            "recipe": to_dict(self.config),
             "step": self.step,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -172,12 +141,10 @@ class Trainer:
         self.step = state["step"]
 
     def begin_with(self, path: Path) -> None:
-        """Take over the networks of a weights file of the same configuration."""
+        """Take over the networks of a weights file, as far as the codec's `System.begin` allows."""
         networks = weights.model_from_bytes(path.read_bytes())
-        if networks.config != self.config.model:
-            raise InvalidArgument(f"{path} holds networks of another shape than the recipe's")
-        self.model.load_state_dict(networks.state_dict())
-        self.average.load_state_dict(networks.state_dict())
+        for model in (self.model, self.average):
+            self.system.begin(model, networks, str(path))
 
 
 def save(trainer: Trainer, path: Path) -> None:

@@ -58,8 +58,8 @@ def test_quality_buys_fidelity_with_bytes(codec, photo):
 
 
 def test_decoded_pixels_are_those_the_encoder_scored(codec, photo):
-    coded = codec._code(codec._analyse(open_photo(photo), None, True), 60)
-    expected = codec._pixels(coded.indices, coded.analysis.order, 60, coded.analysis.photo)
+    coded = codec.attempt(codec.prepare(open_photo(photo), importance=True), 60)
+    expected = coded.pixels()
     assert np.array_equal(np.asarray(codec.decode(coded.data)), expected)
 
 
@@ -154,8 +154,8 @@ def test_se_order_travels_in_the_header(photo):
     order = container.read(data).header.channel_order
     assert sorted(order) == list(range(24))
     assert list(order) != sorted(order)
-    coded = codec._code(codec._analyse(open_photo(photo), None, True), 70)
-    expected = codec._pixels(coded.indices, coded.analysis.order, 70, coded.analysis.photo)
+    coded = codec.attempt(codec.prepare(open_photo(photo), importance=True), 70)
+    expected = coded.pixels()
     assert np.array_equal(np.asarray(codec.decode(data)), expected)
 
 

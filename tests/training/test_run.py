@@ -92,7 +92,7 @@ def test_training_may_begin_with_frozen_weights(recipe_file, photos, tmp_path):
     again = run(recipe_file, [photos], tmp_path / "new", start=path, max_steps=1, threads=1)
     assert torch.load(again, weights_only=True)["step"] == 1
 
-    other = recipe.from_dict(recipe.Recipe, {**TINY, "model": {**TINY["model"], "gdn": False}})
+    other = recipe.build({**TINY, "model": {**TINY["model"], "gdn": False}})
     trainer = Trainer(other, trainer.crops.photos)
     with pytest.raises(InvalidArgument, match="another shape"):
         trainer.begin_with(path)

@@ -1,0 +1,167 @@
+"""How ComCNN and RecCNN are trained (see `system`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pytorch_msssim import ms_ssim
+from torch import Generator, Tensor, nn
+
+from neurocodec.codecs.inner import INNERS, Inner, jpeg_tables
+from neurocodec.errors import InvalidArgument
+from neurocodec.nets.block_dct import filters
+from neurocodec.nets.comrec import ComRec
+from neurocodec.training.loss import Losses, geometric
+from neurocodec.training.recipe import ComRecRecipe
+from neurocodec.training.system import System, stratified
+
+JUDGED = ((10.0, True), (30.0, True), (30.0, False), (50.0, False), (80.0, False))
+NEARLY_NOTHING = (1 / 255) ** 2  # keeps log MSE from chasing what eight bits cannot show
+
+
+class ComRecSystem(System):
+    """End to end through inner `dct`; alternating around codecs without a gradient."""
+
+    def __init__(self, config: ComRecRecipe) -> None:
+        self.config = config
+        self.inner = INNERS.get(config.model.inner)
+
+    def build(self) -> nn.Module:
+        model = ComRec(self.config.model)
+        model.com.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.rec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model
+
+    def part(self, name: str) -> str:
+        if name.startswith("dct.context"):
+            return "context"
+        return "gains" if "steps" in name else "transforms"
+
+    def loss(self, model: ComRec, x: Tensor, step: int, generator: Generator) -> Losses:
+        recs, coms = self.config.loss.alternate
+        compacting = self.inner is not None and step % (recs + coms) >= recs
+        half = compacting or bool(torch.rand((), generator=generator) < self.config.loss.half_share)
+        quality = stratified(x.shape[0], generator).to(x.device)
+        if half:
+            quality = 1 + (quality - 1) * self.config.loss.half_until / 100
+        if self.inner is None:
+            return self._end_to_end(model, x, quality, half)
+        config = model.config
+        asked = [config.inner_quality(float(q), half) for q in quality]
+        inner_quality = torch.tensor(asked, device=x.device)
+        for parameter in model.com.parameters():
+            parameter.requires_grad_(compacting)
+        for parameter in model.rec.parameters():
+            parameter.requires_grad_(not compacting)
+        bpp = torch.zeros(x.shape[0], device=x.device)
+        if compacting:
+            carried = model.compact(x, inner_quality)
+        else:
+            with torch.no_grad():
+                picture = model.compact(x, inner_quality) if half else x
+            carried, bpp = through(self.inner, picture, asked)
+            bpp = bpp / (4 if half else 1)
+        mse = _mse(model.restore(carried, inner_quality, half), x)
+        total = torch.log10(mse + NEARLY_NOTHING)
+        if compacting and self.config.loss.rate_share:
+            total = total + self.config.loss.rate_share * torch.log(activity(carried, asked))
+        total = total.mean()
+        return Losses(total, bpp, _psnr(mse), torch.full_like(mse, float("nan")))
+
+    def _end_to_end(self, model: ComRec, x: Tensor, quality: Tensor, half: bool) -> Losses:
+        assert model.dct is not None
+        picture = model.compact(x, quality) if half else x
+        carried, bits = model.dct(picture, quality, half)
+        mse = _mse(model.restore(carried, quality, half), x)
+        bpp = bits / (x.shape[2] * x.shape[3])
+        weight = geometric(quality, *self.config.loss.weight)
+        low, high = self.config.loss.weight
+        middle = (low * high) ** 0.5
+        # The square root keeps high rates, whose both terms are large, from drowning the low ones.
+        total = (weight * mse * 255**2 + bpp) * torch.sqrt(middle / weight)
+        return Losses(total.mean(), bpp.detach(), _psnr(mse), torch.full_like(mse, float("nan")))
+
+    def judge(self, model: ComRec, crops: Tensor) -> list[dict[str, Any]]:
+        """Bits are those of the inner codec's files, or of `dct`'s estimate."""
+        rows = []
+        for quality, half in JUDGED:
+            asked = model.config.inner_quality(quality, half)
+            results = []
+            for x in crops.split(4):
+                inner_quality = torch.full((x.shape[0],), asked, device=x.device)
+                picture = model.compact(x, inner_quality) if half else x
+                if self.inner is None:
+                    assert model.dct is not None
+                    carried, bits = model.dct(picture, inner_quality, half)
+                    bpp = bits / (x.shape[2] * x.shape[3])
+                else:
+                    carried, bpp = through(self.inner, picture, [asked] * x.shape[0])
+                    bpp = bpp / (4 if half else 1)
+                restored = model.restore(carried, inner_quality, half).clamp(0, 1)
+                similarity = ms_ssim(restored, x, data_range=1.0, size_average=False)
+                results.append((bpp, _psnr(_mse(restored, x)), similarity))
+            bpp, psnr, similarity = (
+                torch.cat(values).mean().item() for values in zip(*results, strict=True)
+            )
+            name = f"{quality:g}{'h' if half else ''}"
+            rows.append({"quality": name, "bpp": bpp, "psnr": psnr, "ms_ssim": similarity})
+        return rows
+
+    def begin(self, model: ComRec, other: Any, where: str) -> None:
+        """Networks trained around another inner codec are a good start: the tables and context of
+        `dct` then begin afresh."""
+        shapes = {name: value.shape for name, value in model.state_dict().items()}
+        fits = isinstance(other, ComRec) and all(
+            shapes.get(name) == value.shape
+            for name, value in other.state_dict().items()
+            if not name.startswith("dct.")
+        )
+        if not fits:
+            raise InvalidArgument(f"{where} holds networks of another shape than the recipe's")
+        state = {
+            name: value
+            for name, value in other.state_dict().items()
+            if shapes.get(name) == value.shape
+        }
+        model.load_state_dict(state, strict=False)
+
+
+def through(inner: Inner, x: Tensor, qualities: list[float]) -> tuple[Tensor, Tensor]:
+    """Pictures (B, 3, H, W) in [0, 1] through an inner codec: decoded ones, bits a pixel (B,)."""
+    decoded, bpp = [], []
+    pixels = (
+        (x.detach().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    )
+    for picture, quality in zip(pixels, qualities, strict=True):
+        height, width = picture.shape[:2]
+        file = inner.encode(np.ascontiguousarray(picture), quality)
+        decoded.append(torch.from_numpy(inner.decode(file, width, height).copy()))
+        bpp.append(8 * len(file) / (height * width))
+    back = torch.stack(decoded).permute(0, 3, 1, 2).to(x.device).float() / 255
+    return back, torch.tensor(bpp, device=x.device)
+
+
+def activity(x: Tensor, qualities: list[float]) -> Tensor:
+    """How much a block codec would have to say of pictures (B, 3, H, W): (B,) > 0, differentiable.
+
+    The mean over 8×8 DCT coefficients c of log2(1 + |c|/Δ), Δ as `jpeg_tables` has it, with chroma
+    of half the resolution.
+    """
+    kept = [(p, u, v) for p in range(3) for u in range(8) for v in range(8) if p == 0 or u + v < 6]
+    analysis, _ = filters(kept)
+    tables = torch.tensor([jpeg_tables(quality) for quality in qualities], dtype=x.dtype)
+    steps = torch.stack([tables[:, min(p, 1), 8 * u + v] for p, u, v in kept], dim=1)
+    coefficients = F.conv2d((x - 0.5) * 255, analysis.to(x), stride=8)
+    ratio = coefficients.abs() / steps.to(x)[:, :, None, None]
+    return torch.log2(1 + ratio).mean(dim=(1, 2, 3))
+
+
+def _mse(x_hat: Tensor, x: Tensor) -> Tensor:
+    return F.mse_loss(x_hat, x, reduction="none").mean(dim=(1, 2, 3))
+
+
+def _psnr(mse: Tensor) -> Tensor:
+    return -10 * torch.log10(mse.detach().clamp(min=1e-10))

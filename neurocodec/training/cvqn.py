@@ -1,0 +1,96 @@
+"""How CVQN is trained (see `system`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from neurocodec.errors import InvalidArgument
+from neurocodec.nets.cvqn import CVQN, CVQNConfig
+from neurocodec.training.loss import Losses, rate_distortion
+from neurocodec.training.recipe import CVQNRecipe, LossConfig
+from neurocodec.training.reconstruction import refresh_importance
+from neurocodec.training.system import System, stratified
+
+VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
+
+
+class CVQNSystem(System):
+    """End to end, all qualities at once; a share of the samples with the importance map."""
+
+    def __init__(self, config: CVQNRecipe) -> None:
+        self.config = config
+
+    def build(self) -> nn.Module:
+        model = CVQN(self.config.model)
+        # The transforms run a fifth faster so; the 3D context model has no such form.
+        model.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model
+
+    def part(self, name: str) -> str:
+        if name.startswith("quantizers"):
+            return "quantizer" if name.endswith("mu") else "spread"
+        if name.startswith("context"):
+            return "context"
+        return "gains" if "gain" in name else "transforms"
+
+    def loss(self, model: CVQN, x: Tensor, step: int, generator: Generator) -> Losses:
+        batch = x.shape[0]
+        quality = stratified(batch, generator).to(x.device)
+        use_map = torch.rand(batch, generator=generator) < self.config.map_share
+        output = model(x, quality, use_map.to(x.device))
+        return rate_distortion(x, output, quality, self.config.loss)
+
+    def judge(self, model: CVQN, crops: Tensor) -> list[dict[str, Any]]:
+        """Bits are estimates."""
+        rows = []
+        for quality in VALIDATION_QUALITIES:
+            results = []
+            for x in crops.split(4):
+                qualities = torch.full((x.shape[0],), quality, device=x.device)
+                output = model(x, qualities)
+                output = output._replace(x_hat=output.x_hat.clamp(0, 1))
+                results.append(
+                    rate_distortion(x, output, qualities, LossConfig(distortion="ms-ssim"))
+                )
+            means = {
+                key: torch.cat([getattr(result, key) for result in results]).mean().item()
+                for key in ("bpp", "psnr", "ms_ssim")
+            }
+            rows.append({"quality": quality, **means})
+        return rows
+
+    def begin(self, model: CVQN, other: Any, where: str) -> None:
+        """The recipe's model may have further groups of channels behind those of the file: they
+        begin afresh, beside what the file has learned."""
+        if not isinstance(other, CVQN) or not grows_from(model.config, other.config):
+            raise InvalidArgument(
+                f"{where} holds networks of another shape than the recipe's: they may differ in "
+                "groups appended to those of the file, and in nothing else"
+            )
+        state = model.state_dict()
+        for name, value in other.state_dict().items():
+            state[name][tuple(slice(size) for size in value.shape)] = value
+
+    def after_step(self, model: CVQN, average: CVQN, epochs: float, crops: Tensor | None) -> None:
+        if model.config.importance == "re" and epochs % self.config.refresh_importance == 0:
+            assert crops is not None
+            refresh_importance(model, crops[:4].to(model.gain.log_gain.device))
+            average.importance.weight.copy_(model.importance.weight)
+
+
+def grows_from(larger: CVQNConfig, smaller: CVQNConfig) -> bool:
+    """Whether ``larger`` is ``smaller``, or differs only in groups appended to those it has."""
+    count = len(smaller.groups)
+    shared = dataclasses.replace(
+        larger,
+        channels=smaller.channels,
+        groups=smaller.groups,
+        levels=larger.levels[:count],
+        context=dataclasses.replace(larger.context, passes=larger.context.passes[:count]),
+    )
+    return larger.groups[:count] == smaller.groups and shared == smaller

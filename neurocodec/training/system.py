@@ -1,0 +1,46 @@
+"""What the one training loop asks of a codec: its networks, their loss, and how they are judged."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from neurocodec.training.loss import Losses
+
+
+class System(ABC):
+    """One codec's share of the loop."""
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """Fresh networks, as the recipe has them."""
+
+    @abstractmethod
+    def part(self, name: str) -> str:
+        """The field of `OptimizerConfig` that holds the rate of this parameter."""
+
+    @abstractmethod
+    def loss(self, model: Any, x: Tensor, step: int, generator: Generator) -> Losses:
+        """Loss of a batch of crops (B, 3, H, W) in [0, 1] at finished step ``step``."""
+
+    @abstractmethod
+    def judge(self, model: Any, crops: Tensor) -> list[dict[str, Any]]:
+        """Validation: rows with quality, bpp, psnr, ms_ssim; crops (N, 3, S, S) in [0, 1]."""
+
+    @abstractmethod
+    def begin(self, model: Any, other: Any, where: str) -> None:
+        """Take over another model's parameters. Raises InvalidArgument where they do not fit."""
+
+    def after_step(  # noqa: B027 - most codecs have nothing to do here
+        self, model: Any, average: Any, epochs: float, crops: Tensor | None
+    ) -> None:
+        """Called after each step; ``epochs`` is how many are done."""
+
+
+def stratified(batch: int, generator: Generator) -> Tensor:
+    """Qualities (B,) spread over 1…100, so that every batch has low, middle and high rates."""
+    share = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
+    return 1 + 99 * share
