@@ -30,8 +30,8 @@ def backend(request, monkeypatch):
 def test_file_decodes_to_its_symbols_and_picture(name, backend):
     data = (FOLDER / f"{name}.ncz").read_bytes()
     assert hashlib.sha256(data).hexdigest() == MANIFEST[name]["file"]
-    codec = neurocodec.load("cvqn")
-    assert make.symbols_digest(codec, container.read(data)) == MANIFEST[name]["symbols"]
+    file = container.read(data)
+    assert make.symbols_digest(make.model_of(file), file) == MANIFEST[name]["symbols"]
     decoded = neurocodec.decode(data)
     with Image.open(FOLDER / f"{name}.png") as expected:
         assert decoded.mode == expected.mode

@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 import neurocodec
-from neurocodec import container
+from neurocodec import container, zoo
 
 HERE = Path(__file__).parent
 
@@ -49,24 +50,41 @@ def cases() -> dict[str, tuple[Image.Image, dict]]:
         "cvqn-icc": (tagged, {"quality": 40}),
         "cvqn-map": (picture(96, 64), {"quality": 60, "importance": True}),
         "cvqn-roi": (picture(96, 64), {"quality": 80, "roi": mask}),
+        "comrec-q20": (picture(96, 64), {"quality": 20}),
+        "comrec-q90": (picture(48, 40), {"quality": 90}),
+        "comrec-odd": (picture(37, 19), {"quality": 20}),
+        "comrec-1x1": (picture(1, 1), {"quality": 20}),
+        "comrec-com": (picture(64, 48), {"quality": 30, "arrangement": "com"}),
+        "comrec-jpeg": (picture(96, 64), {"quality": 20, "inner": "jpeg"}),
+        "comrec-jpeg-rec": (picture(64, 48), {"quality": 60, "inner": "jpeg"}),
+        "comrec-webp": (alpha, {"quality": 20, "inner": "webp"}),
     }
 
 
-def symbols_digest(codec, file: container.NczFile) -> str:
-    """SHA-256 over the symbols of all groups, as bytes in coded order."""
-    indices, order, _ = codec._read_symbols(file)
-    data = b"".join(index.numpy().astype("<i2").tobytes() for index in (*indices, order))
+def model_of(file: container.NczFile) -> Any:
+    """The codec that reads the file."""
+    return neurocodec.load(zoo.by_wire_id(file.model).name)
+
+
+def symbols_digest(codec: Any, file: container.NczFile) -> str:
+    """SHA-256 over the symbols of all groups, as bytes in coded order, or over another codec's
+    file."""
+    header = file.header
+    if isinstance(header, container.ComRecHeader) and header.inner != container.Inner.DCT:
+        return hashlib.sha256(file.streams[0]).hexdigest()
+    indices = codec._read_symbols(file)[0]
+    data = b"".join(index.numpy().astype("<i2").tobytes() for index in indices)
     return hashlib.sha256(data).hexdigest()
 
 
 def main() -> None:
     manifest_path = HERE / "manifest.json"
     manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}
-    codec = neurocodec.load("cvqn")
     for name, (image, options) in cases().items():
         if name in manifest:
             continue
-        data = codec.encode(image, **options)
+        data = neurocodec.encode(image, model=name.partition("-")[0], **options)
+        codec = model_of(container.read(data))
         (HERE / f"{name}.ncz").write_bytes(data)
         codec.decode(data).save(HERE / f"{name}.png")
         manifest[name] = {

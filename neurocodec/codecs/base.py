@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
+from torch import Tensor
 
 from neurocodec import container
 from neurocodec.codecs import search
@@ -177,3 +179,23 @@ class Codec(ABC):
                 f"the file was made with weights {file.model_digest.hex()} of model {self.name}, "
                 f"installed are {self.digest.hex()}: install the release it was made with"
             )
+
+
+# Between the networks and the picture.
+
+
+def to_tensor(photo: Photo, device: torch.device) -> Tensor:
+    """The pixels of a photo as (1, 3, H, W) float32 in [0, 1]."""
+    pixels = torch.from_numpy(photo.pixels.copy()).to(device)
+    return pixels.permute(2, 0, 1)[None].float() / 255
+
+
+def to_pixels(x: Tensor) -> np.ndarray:
+    """(1, 3, H, W), clipped to [0, 1] -> (H, W, 3) uint8."""
+    levels = x[0].clamp(0, 1).mul(255).round().to(torch.uint8)
+    return levels.permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def pad(x: Tensor, multiple: int) -> Tensor:
+    """Replicate the last row and column up to multiples of ``multiple``: (1, 3, H, W)."""
+    return F.pad(x, (0, -x.shape[3] % multiple, 0, -x.shape[2] % multiple), mode="replicate")

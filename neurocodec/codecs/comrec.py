@@ -9,12 +9,11 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from neurocodec import container
 from neurocodec.codecs import symbols
-from neurocodec.codecs.base import Attempt, Codec
+from neurocodec.codecs.base import Attempt, Codec, pad, to_pixels, to_tensor
 from neurocodec.codecs.inner import INNERS
 from neurocodec.codecs.symbols import RateReport
 from neurocodec.container import Arrangement, ComRecHeader, Inner
@@ -92,8 +91,7 @@ class ComRecCodec(Codec):
                 f"arrangement {arrangement!r} does not exist: use auto, both, rec or com"
             )
         fixed = None if arrangement == "auto" else Arrangement[arrangement.upper()]
-        x = torch.from_numpy(photo.pixels.copy()).to(self.device).permute(2, 0, 1)[None]
-        return Prepared(photo, _pad(x.float() / 255, 2), chosen, fixed)
+        return Prepared(photo, pad(to_tensor(photo, self.device), 2), chosen, fixed)
 
     def _inner(self, name: str) -> Inner:
         ours = self.model.dct is not None
@@ -127,7 +125,7 @@ class ComRecCodec(Codec):
             carried = self._picture(indices, asked, half, *picture.shape[2:])
         else:
             offset = 0
-            pixels = _to_pixels(picture)
+            pixels = to_pixels(picture)
             stream = INNERS[prepared.inner.name.lower()].encode(pixels, inner_quality)
             streams = (stream,)
             carried = None
@@ -152,7 +150,7 @@ class ComRecCodec(Codec):
         self, picture: Tensor, quality: Tensor, half: bool
     ) -> tuple[tuple[bytes, ...], int, list[Tensor]]:
         dct = self._dct
-        coefficients = dct.transform(_pad(picture, BLOCK))
+        coefficients = dct.transform(pad(picture, BLOCK))
         scaled = (coefficients / dct.steps(quality, half))[0].split(dct.config.groups)
         side = dct.side(quality.double(), half, coefficients[:, :1].double())
         mus = dct.mus(side)
@@ -205,9 +203,15 @@ class ComRecCodec(Codec):
 
     def coefficients(self, data: bytes) -> list[np.ndarray]:
         """Quantized coefficients of an .ncz file with inner `dct`: Y, Cb, Cr, each (rows, cols, 64)
-        int64 in zigzag order, those that are not coded zero."""
+        int64 in zigzag order, those that are not coded zero. Raises InvalidArgument for others."""
         file = container.read(data)
         self.check(file)
+        inner = self._header(file).inner
+        if inner != Inner.DCT:
+            raise InvalidArgument(
+                f"the picture is carried by {inner.name.lower()}, not dct: its coefficients are in "
+                "a stream of that format"
+            )
         dct = self._dct
         indices, _ = self._read_symbols(file)
         rows, cols = indices[0].shape[1:]
@@ -281,7 +285,7 @@ class ComRecCodec(Codec):
         else:
             asked = torch.tensor([header.inner_quality], device=self.device)
             x = self.model.restore(carried, asked, header.arrangement == Arrangement.BOTH)
-        return _to_pixels(x[:, :, :height, :width])
+        return to_pixels(x[:, :, :height, :width])
 
 
 def _carried_size(header: ComRecHeader, file: container.NczFile) -> tuple[int, int]:
@@ -289,14 +293,3 @@ def _carried_size(header: ComRecHeader, file: container.NczFile) -> tuple[int, i
     if header.arrangement == Arrangement.REC:
         return file.height, file.width
     return -(-file.height // 2), -(-file.width // 2)
-
-
-def _pad(x: Tensor, multiple: int) -> Tensor:
-    """Replicate the last row and column up to multiples of ``multiple``: (1, 3, H, W)."""
-    return F.pad(x, (0, -x.shape[3] % multiple, 0, -x.shape[2] % multiple), mode="replicate")
-
-
-def _to_pixels(x: Tensor) -> np.ndarray:
-    """(1, 3, H, W) -> (H, W, 3) uint8."""
-    levels = x[0].clamp(0, 1).mul(255).round().to(torch.uint8)
-    return levels.permute(1, 2, 0).contiguous().cpu().numpy()

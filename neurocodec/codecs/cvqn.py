@@ -13,7 +13,7 @@ from torch import Tensor
 
 from neurocodec import container
 from neurocodec.codecs import symbols
-from neurocodec.codecs.base import Attempt, Codec
+from neurocodec.codecs.base import Attempt, Codec, pad, to_pixels, to_tensor
 from neurocodec.codecs.symbols import RateReport
 from neurocodec.errors import InvalidArgument, MalformedHeader
 from neurocodec.image import Photo, open_photo, to_pil
@@ -70,8 +70,8 @@ class CVQNCodec(Codec):
         lowers it where dark. importance: whether to use the learned importance map.
         """
         use_map = self.default_map if importance is None else importance
-        x = torch.from_numpy(photo.pixels.copy()).to(self.device).permute(2, 0, 1)[None]
-        x = _pad(x.float() / 255).contiguous(memory_format=torch.channels_last)
+        x = pad(to_tensor(photo, self.device), STRIDE)
+        x = x.contiguous(memory_format=torch.channels_last)
         latent, learned = self.model.analyse(x)
         latent, order = self.model.importance(latent)
         level = None
@@ -196,8 +196,7 @@ class CVQNCodec(Codec):
         q = torch.tensor([quality], device=self.device)
         latent = torch.cat(values)[torch.argsort(order)][None] * self.model.inverse_gain(q)
         x = self.model.synthesise(latent.contiguous(memory_format=torch.channels_last))
-        x = x[0, :, :height, :width].clamp(0, 1).mul(255).round().to(torch.uint8)
-        return x.permute(1, 2, 0).contiguous().cpu().numpy()
+        return to_pixels(x[:, :, :height, :width])
 
     # Shared by both directions.
 
@@ -222,12 +221,6 @@ class CVQNCodec(Codec):
 def _grid(height: int, width: int) -> tuple[int, int]:
     """Rows and columns of the latent."""
     return -(-height // STRIDE), -(-width // STRIDE)
-
-
-def _pad(x: Tensor) -> Tensor:
-    """Replicate the last row and column up to multiples of the stride: (1, 3, H, W)."""
-    bottom, right = -x.shape[2] % STRIDE, -x.shape[3] % STRIDE
-    return F.pad(x, (0, right, 0, bottom), mode="replicate")
 
 
 def _apply_roi(level: Tensor, roi: Any, top: int) -> Tensor:

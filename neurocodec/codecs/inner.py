@@ -15,16 +15,18 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
-from neurocodec.errors import CorruptStream, InvalidArgument, MissingDependency
+from neurocodec.errors import CorruptStream, ImageTooLarge, InvalidArgument, MissingDependency
+from neurocodec.image.reading import check_size, one_line, read_image
 
 
 @dataclass(frozen=True)
 class Inner:
-    """``save`` writes an RGB image; ``open`` reads what it wrote; ``largest`` side it can hold."""
+    """``save`` writes an RGB image; ``open`` reads what it wrote, and raises ImageTooLarge before
+    it decodes more pixels than it is told to; ``largest`` side it can hold."""
 
     name: str
     save: Callable[[Image.Image, io.BytesIO, float], None]
-    open: Callable[[io.BytesIO], Image.Image]
+    open: Callable[[bytes, int], Image.Image]
     missing: Callable[[], str | None]
     largest: int
 
@@ -32,7 +34,7 @@ class Inner:
         """pixels (H, W, 3) uint8 -> the codec's own file.
 
         Raises MissingDependency where the codec is not installed, InvalidArgument where the
-        picture is larger than it allows.
+        picture is larger than it allows, or of a shape that it refuses (x265: thin strips).
         """
         self._require()
         if max(pixels.shape[:2]) > self.largest:
@@ -41,7 +43,15 @@ class Inner:
                 f"{pixels.shape[1]}x{pixels.shape[0]}: use another inner codec"
             )
         file = io.BytesIO()
-        self.save(Image.fromarray(pixels), file, quality)
+        try:
+            self.save(Image.fromarray(pixels), file, quality)
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever the library does with what it cannot hold
+            raise InvalidArgument(
+                f"{self.name} cannot hold a picture of {pixels.shape[1]}x{pixels.shape[0]} "
+                f"({one_line(error)}): use another inner codec"
+            ) from error
         return file.getvalue()
 
     def decode(self, data: bytes, width: int, height: int) -> np.ndarray:
@@ -52,16 +62,20 @@ class Inner:
         """
         self._require()
         try:
-            image = self.open(io.BytesIO(data))
-            # Before any pixel is decoded: the size decides what that would cost.
+            image = self.open(data, width * height)
             if image.size == (width, height):
                 return np.asarray(image.convert("RGB"))
-        except MissingDependency:
+        except MemoryError:
             raise
-        except Exception as error:  # whatever the library does with damaged bytes
-            cause = " ".join(str(error).split()) or type(error).__name__
+        except ImageTooLarge as error:
             raise CorruptStream(
-                f"the {self.name} stream cannot be decoded ({cause}): re-encode the picture"
+                f"the {self.name} stream holds more pixels than {width}x{height}: "
+                "re-encode the picture"
+            ) from error
+        except Exception as error:  # whatever the library does with damaged bytes
+            raise CorruptStream(
+                f"the {self.name} stream cannot be decoded ({one_line(error)}): "
+                "re-encode the picture"
             ) from error
         raise CorruptStream(
             f"the {self.name} stream holds {image.size[0]}x{image.size[1]} pixels, expected "
@@ -87,10 +101,18 @@ def jpeg_tables(quality: float) -> list[list[int]]:
 
 
 def _save_jpeg(image: Image.Image, file: io.BytesIO, quality: float) -> None:
-    image.save(
-        file, "JPEG", qtables=jpeg_tables(quality), subsampling="4:2:0", optimize=True,
-        progressive=True,
-    )  # fmt: skip
+    """Baseline or progressive, whichever is smaller: small pictures drown in the many tables of the
+    latter."""
+    tables = jpeg_tables(quality)
+    attempts = []
+    for progressive in (False, True):
+        attempt = io.BytesIO()
+        image.save(
+            attempt, "JPEG", qtables=tables, subsampling="4:2:0", optimize=True,
+            progressive=progressive,
+        )  # fmt: skip
+        attempts.append(attempt.getvalue())
+    file.write(min(attempts, key=len))
 
 
 def _save_heic(image: Image.Image, file: io.BytesIO, quality: float) -> None:
@@ -99,10 +121,13 @@ def _save_heic(image: Image.Image, file: io.BytesIO, quality: float) -> None:
     pillow_heif.from_pillow(image).save(file, quality=round(quality), chroma=444)
 
 
-def _open_heic(file: io.BytesIO) -> Image.Image:
+def _open_heic(data: bytes, most: int) -> Image.Image:
     import pillow_heif
 
-    return pillow_heif.open_heif(file).to_pillow()
+    file = pillow_heif.open_heif(io.BytesIO(data))
+    width, height = file.size
+    check_size(width, height, "the stream", most)
+    return file.to_pillow()
 
 
 def _saving(format: str, options: Callable[[float], dict[str, Any]]) -> Any:
@@ -110,7 +135,8 @@ def _saving(format: str, options: Callable[[float], dict[str, Any]]) -> Any:
 
 
 def _opening(format: str) -> Any:
-    return lambda file: Image.open(file, formats=[format])
+    # Image.open would hold large pictures for bombs; `read_image` has limits of its own.
+    return lambda data, most: read_image(data, "the stream", most, (format,))
 
 
 def _feature(name: str) -> Callable[[], str | None]:
@@ -129,7 +155,7 @@ def _no_heif() -> str | None:
 INNERS = {
     inner.name: inner
     for inner in (
-        Inner("jpeg", _save_jpeg, _opening("JPEG"), _feature("jpg"), 65535),
+        Inner("jpeg", _save_jpeg, _opening("JPEG"), _feature("jpg"), 65500),
         Inner(
             "jpeg2000",
             _saving(
@@ -158,7 +184,7 @@ INNERS = {
             _saving("AVIF", lambda q: {"quality": round(q), "subsampling": "4:4:4", "speed": 6}),
             _opening("AVIF"),
             _feature("avif"),
-            65535,
+            32768,  # libavif writes larger ones, and then refuses to read them
         ),
         Inner("heic", _save_heic, _open_heic, _no_heif, 16384),
     )

@@ -1,4 +1,4 @@
-"""Bjøntegaard delta rate: how many more bytes, on average, for the same quality.
+"""Bjøntegaard delta rate: how many more bytes for the same quality, on average or at worst.
 
 DESIGN 9: log-rate as a piecewise-cubic Hermite interpolant (PCHIP) of quality, its mean difference
 over the qualities that both curves cover. Points outside :data:`RATE_RANGE` are dropped *before*
@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation.extras import require
@@ -31,6 +32,22 @@ class BdRate:
     points: int
 
 
+@dataclass(frozen=True)
+class RateSpan:
+    """Result of :func:`rate_span`."""
+
+    lowest: float
+    """Change of rate in percent where the tested curve does best; negative is better."""
+    lowest_at: float
+    """The quality, in dB, where that is."""
+    highest: float
+    """The change where it does worst."""
+    highest_at: float
+    low: float
+    """Lower end of the common range of quality, in dB."""
+    high: float
+
+
 def bd_rate(
     reference: tuple[Sequence[float], Sequence[float]],
     test: tuple[Sequence[float], Sequence[float]],
@@ -50,14 +67,55 @@ def bd_rate(
     """
     a = _clean(*reference, rate_range, "the reference")
     b = _clean(*test, rate_range, "the tested curve")
+    low, high = _overlap(a, b)
+    difference = (_area(b, low, high) - _area(a, low, high)) / (high - low)
+    return BdRate(100 * math.expm1(difference), low, high, len(a), len(b))
+
+
+def rate_span(
+    reference: tuple[Sequence[float], Sequence[float]],
+    test: tuple[Sequence[float], Sequence[float]],
+    *,
+    rate_range: tuple[float, float] = RATE_RANGE,
+) -> RateSpan:
+    """The smallest and largest change of rate at equal quality, over the common qualities.
+
+    Curves, interpolation and errors as in :func:`bd_rate`; looked at in every measured point of
+    either curve and at a thousand qualities between.
+
+    >>> base = [0.1, 0.2, 0.4, 0.8], [28.0, 31.0, 34.0, 37.0]
+    >>> test = [0.05, 0.1, 0.2, 0.6], [28.0, 31.0, 34.0, 37.0]
+    >>> span = rate_span(base, test, rate_range=(0, 2))
+    >>> round(span.highest, 6), span.highest_at
+    (-25.0, 37.0)
+    """
+    a = _clean(*reference, rate_range, "the reference")
+    b = _clean(*test, rate_range, "the tested curve")
+    low, high = _overlap(a, b)
+    places = {low + (high - low) * i / 1000 for i in range(1000)}  # low, and never beyond high
+    places |= {q for _, q in (*a, *b) if low <= q <= high}
+    qualities = sorted(places)
+    logs = _curve(b)(qualities) - _curve(a)(qualities)
+    best, worst = int(logs.argmin()), int(logs.argmax())
+    return RateSpan(
+        lowest=100 * math.expm1(logs[best]),
+        lowest_at=qualities[best],
+        highest=100 * math.expm1(logs[worst]),
+        highest_at=qualities[worst],
+        low=low,
+        high=high,
+    )
+
+
+def _overlap(a: list[tuple[float, float]], b: list[tuple[float, float]]) -> tuple[float, float]:
+    """The range of quality that both curves cover."""
     low, high = max(a[0][1], b[0][1]), min(a[-1][1], b[-1][1])
     if not low < high:
         raise InvalidArgument(
             f"the curves share no quality: {a[0][1]:.2f}..{a[-1][1]:.2f} dB "
             f"and {b[0][1]:.2f}..{b[-1][1]:.2f} dB; measure points of closer quality"
         )
-    difference = (_area(b, low, high) - _area(a, low, high)) / (high - low)
-    return BdRate(100 * math.expm1(difference), low, high, len(a), len(b))
+    return low, high
 
 
 def _clean(
@@ -89,6 +147,10 @@ def _clean(
 
 def _area(points: list[tuple[float, float]], low: float, high: float) -> float:
     """Integral of log-rate over quality from ``low`` to ``high``."""
+    return float(_curve(points).integrate(low, high))
+
+
+def _curve(points: list[tuple[float, float]]) -> Any:
+    """Log-rate as a function of quality."""
     pchip = require("scipy.interpolate").PchipInterpolator
-    curve = pchip([q for _, q in points], [math.log(r) for r, _ in points])
-    return float(curve.integrate(low, high))
+    return pchip([q for _, q in points], [math.log(r) for r, _ in points])

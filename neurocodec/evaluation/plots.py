@@ -24,8 +24,9 @@ def plot(
     *,
     emphasis: Sequence[str] = (),
     title: str = "",
+    max_bpp: float = _MAX_BPP,
 ) -> None:
-    """Write a PNG of quality over rate, up to 1.6 bpp.
+    """Write a PNG of quality over rate, up to ``max_bpp``.
 
     Curves measured here are solid with markers, those in ``emphasis`` thick; published ones are
     thin and dashed. A curve without this metric is left out, and so is one that was trained for
@@ -42,7 +43,7 @@ def plot(
     bold, muted = colormaps["tab10"], colormaps["Dark2"]
     for i, curve in enumerate(_of_metric(measured, metric)):
         axes.plot(
-            *_visible(curve, metric),
+            *_visible(curve, metric, max_bpp),
             color=bold(i % 10),
             marker=_MARKERS[i % len(_MARKERS)],
             markersize=5,
@@ -51,7 +52,7 @@ def plot(
             label=curve.name,
         )
     for i, curve in enumerate(_of_metric(published, metric)):
-        x, y = _visible(curve, metric)
+        x, y = _visible(curve, metric, max_bpp)
         axes.plot(
             x,
             y,
@@ -63,11 +64,13 @@ def plot(
             label=curve.name,
         )
     axes.set(xlabel="bits per pixel, whole files", ylabel=_LABELS[metric], title=title)
-    axes.set_xlim(0, _MAX_BPP)
+    axes.set_xlim(0, max_bpp)
     drawn = [
-        _visible(c, metric) for group in (measured, published) for c in _of_metric(group, metric)
+        _visible(c, metric, max_bpp)
+        for group in (measured, published)
+        for c in _of_metric(group, metric)
     ]
-    shown = [y for xs, ys in drawn for x, y in zip(xs, ys, strict=True) if x <= _MAX_BPP]
+    shown = [y for xs, ys in drawn for x, y in zip(xs, ys, strict=True) if x <= max_bpp]
     if shown:
         axes.set_ylim(min(shown) - 0.5, max(shown) + 0.5)
     axes.grid(True, color="0.9")
@@ -88,13 +91,13 @@ def _of_metric(curves: Sequence[Curve], metric: Metric) -> list[Curve]:
     ]
 
 
-def _visible(curve: Curve, metric: Metric) -> tuple[list[float], list[float]]:
+def _visible(curve: Curve, metric: Metric, max_bpp: float) -> tuple[list[float], list[float]]:
     """Finite points up to the end of the axis, and one beyond so that the line runs on to it."""
     points = [
         (x, y)
         for x, y in zip(curve.bpp, curve.quality(metric) or (), strict=True)
         if math.isfinite(y)
     ]
-    inside = sum(x <= _MAX_BPP for x, _ in points)
+    inside = sum(x <= max_bpp for x, _ in points)
     kept = points[: inside + 1]
     return [x for x, _ in kept], [y for _, y in kept]

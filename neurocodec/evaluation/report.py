@@ -27,8 +27,16 @@ class BdEntry:
     note: str = ""
 
 
-def bd_entries(curves: Sequence[Curve], references: Sequence[Curve]) -> list[BdEntry]:
-    """Every curve against every other of ``references``, in each metric that both have."""
+def bd_entries(
+    curves: Sequence[Curve],
+    references: Sequence[Curve],
+    *,
+    rate_range: tuple[float, float] = RATE_RANGE,
+) -> list[BdEntry]:
+    """Every curve against every other of ``references``, in each metric that both have.
+
+    ``rate_range``: bits per pixel of the points that count, as for :func:`bd_rate`.
+    """
     entries = []
     for metric in METRICS:
         for curve in curves:
@@ -37,7 +45,9 @@ def bd_entries(curves: Sequence[Curve], references: Sequence[Curve]) -> list[BdE
                 if curve.name == reference.name or mine is None or theirs is None:
                     continue
                 try:
-                    result = bd_rate((reference.bpp, theirs), (curve.bpp, mine))
+                    result = bd_rate(
+                        (reference.bpp, theirs), (curve.bpp, mine), rate_range=rate_range
+                    )
                     entries.append(BdEntry(metric, curve.name, reference.name, result))
                 except InvalidArgument as error:
                     entries.append(BdEntry(metric, curve.name, reference.name, None, str(error)))

@@ -15,7 +15,16 @@ from tqdm import tqdm
 
 from neurocodec.errors import InvalidArgument, NczError
 from neurocodec.evaluation.images import read_rgb, to_rgb
-from neurocodec.evaluation.metrics import MS_SSIM_MIN_SIDE, Pixels, ms_ssim, psnr
+from neurocodec.evaluation.metrics import (
+    MS_SSIM_MIN_SIDE,
+    SSIM_MIN_SIDE,
+    Pixels,
+    Plane,
+    luma,
+    ms_ssim,
+    psnr,
+    ssim,
+)
 from neurocodec.evaluation.rows import Row, RowLog
 
 
@@ -99,6 +108,7 @@ def measure(entrant: Entrant, image: str, pixels: Pixels, crc32: str, quality: f
         decoded.load()  # Pillow puts the work off until somebody looks
         done = time.perf_counter()
         copy = to_rgb(decoded)
+        grey = luma(pixels), luma(copy)
         report = getattr(entrant.codec, "rate_report", None)
         bits = report(data) if report else None
         return Row(
@@ -118,6 +128,9 @@ def measure(entrant: Entrant, image: str, pixels: Pixels, crc32: str, quality: f
             file_bits=float(bits.file_bits) if bits else None,
             version=entrant.version,
             image_crc32=crc32,
+            psnr_luma=round(psnr(*grey), 4),
+            ssim=_ssim_or_nan(pixels, copy),
+            ssim_luma=_ssim_or_nan(*grey),
         )
     except Exception as error:
         raise NczError(
@@ -130,6 +143,10 @@ def _ms_ssim_or_nan(a: Pixels, b: Pixels) -> float:
     if a.shape == b.shape and min(a.shape[:2]) < MS_SSIM_MIN_SIDE:
         return float("nan")
     return round(ms_ssim(a, b), 7)
+
+
+def _ssim_or_nan(a: Pixels | Plane, b: Pixels | Plane) -> float:
+    return float("nan") if min(a.shape[:2]) < SSIM_MIN_SIDE else round(ssim(a, b), 7)
 
 
 def _run(call: Callable[[_Task], Row], tasks: Sequence[_Task], jobs: int) -> Iterator[Row]:

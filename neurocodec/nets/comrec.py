@@ -45,6 +45,8 @@ class ComRecConfig:
         if self.inner == "dct":
             return quality
         low, middle, high = self.both if half else self.rec
+        if quality == self.switch:
+            return middle
         if quality < self.switch:
             return low + (middle - low) * (quality - 1) / (self.switch - 1)
         return middle + (high - middle) * (quality - self.switch) / (100 - self.switch)

@@ -52,13 +52,14 @@ class ComRecSystem(System):
         config = model.config
         asked = [config.inner_quality(float(q), half) for q in quality]
         inner_quality = torch.tensor(asked, device=x.device)
-        for parameter in model.com.parameters():
-            parameter.requires_grad_(compacting)
-        for parameter in model.rec.parameters():
-            parameter.requires_grad_(not compacting)
+        for network, learns in ((model.com, compacting), (model.rec, not compacting)):
+            network.train(learns).requires_grad_(learns)  # the full form has batch statistics, too
         bpp = torch.zeros(x.shape[0], device=x.device)
         if compacting:
-            carried = model.compact(x, inner_quality)
+            picture = carried = model.compact(x, inner_quality)
+            if self.config.loss.straight_through:
+                decoded, _ = through(self.inner, picture, asked)
+                carried = picture + (decoded - picture).detach()
         else:
             with torch.no_grad():
                 picture = model.compact(x, inner_quality) if half else x
@@ -67,7 +68,7 @@ class ComRecSystem(System):
         mse = _mse(model.restore(carried, inner_quality, half), x)
         total = torch.log10(mse + NEARLY_NOTHING)
         if compacting and self.config.loss.rate_share:
-            total = total + self.config.loss.rate_share * torch.log(activity(carried, asked))
+            total = total + self.config.loss.rate_share * torch.log(activity(picture, asked))
         total = total.mean()
         return Losses(total, bpp, _psnr(mse), torch.full_like(mse, float("nan")))
 
@@ -127,6 +128,13 @@ class ComRecSystem(System):
             if shapes.get(name) == value.shape
         }
         model.load_state_dict(state, strict=False)
+
+    def after_step(
+        self, model: ComRec, average: ComRec, epochs: float, crops: Tensor | None
+    ) -> None:
+        """The average of the weights goes with the batch statistics of the full form."""
+        for theirs, ours in zip(average.rec.buffers(), model.rec.buffers(), strict=True):
+            theirs.copy_(ours)
 
 
 def through(inner: Inner, x: Tensor, qualities: list[float]) -> tuple[Tensor, Tensor]:

@@ -86,6 +86,8 @@ class CVQNSystem(System):
 def grows_from(larger: CVQNConfig, smaller: CVQNConfig) -> bool:
     """Whether ``larger`` is ``smaller``, or differs only in groups appended to those it has."""
     count = len(smaller.groups)
+    if larger.groups[:count] != smaller.groups:
+        return False
     shared = dataclasses.replace(
         larger,
         channels=smaller.channels,
@@ -93,4 +95,4 @@ def grows_from(larger: CVQNConfig, smaller: CVQNConfig) -> bool:
         levels=larger.levels[:count],
         context=dataclasses.replace(larger.context, passes=larger.context.passes[:count]),
     )
-    return larger.groups[:count] == smaller.groups and shared == smaller
+    return shared == smaller

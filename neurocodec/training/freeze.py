@@ -10,6 +10,7 @@ import yaml
 from torch import nn
 
 from neurocodec.codecs import weights
+from neurocodec.errors import InvalidArgument
 from neurocodec.training import recipe
 from neurocodec.training.run import system_of
 from neurocodec.zoo import WEIGHTS
@@ -17,22 +18,40 @@ from neurocodec.zoo import WEIGHTS
 LICENCE = "Apache-2.0"
 
 
-def averaged(checkpoint: str | Path) -> tuple[recipe.AnyRecipe, nn.Module, int]:
-    """Recipe, averaged networks and step count of a checkpoint."""
+def averaged(
+    checkpoint: str | Path, under: str | Path | None = None
+) -> tuple[recipe.AnyRecipe, nn.Module, int]:
+    """Recipe, averaged networks and step count of a checkpoint.
+
+    under: a recipe to take instead of the checkpoint's own, of networks of the same shapes: wire id
+    and whatever the networks do not depend on may be decided after the training.
+    """
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    config = recipe.build(state["recipe"])
+    config = recipe.build(state["recipe"]) if under is None else recipe.load(under)
     model = system_of(config).build()
-    model.load_state_dict(state["average"])
+    try:
+        model.load_state_dict(state["average"])
+    except RuntimeError as error:
+        raise InvalidArgument(
+            f"{checkpoint} holds networks of another shape than the recipe's: freeze it under the "
+            "recipe that it was trained with"
+        ) from error
     return config, model.eval().requires_grad_(False), state["step"]
 
 
-def freeze(checkpoint: str | Path, folder: str | Path, *, default_map: bool = True) -> Path:
+def freeze(
+    checkpoint: str | Path,
+    folder: str | Path,
+    *,
+    default_map: bool = True,
+    under: str | Path | None = None,
+) -> Path:
     """Write ``weights.safetensors`` and ``model.yaml`` (scores empty until measured).
 
     Returns the path of model.yaml. Weights that decode differently from those shipped before need
-    a new wire id in the recipe.
+    a new wire id in the recipe. under: see `averaged`.
     """
-    config, model, _ = averaged(checkpoint)
+    config, model, _ = averaged(checkpoint, under)
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
     data = weights.to_bytes(model)
@@ -62,9 +81,10 @@ def main() -> None:
     @click.argument("checkpoint", type=click.Path(exists=True))
     @click.argument("folder", type=click.Path())
     @click.option("--default-map/--no-default-map", default=False, show_default=True)
-    def command(checkpoint: str, folder: str, default_map: bool) -> None:
+    @click.option("--recipe", "under", type=click.Path(exists=True), help="Instead of its own.")
+    def command(checkpoint: str, folder: str, default_map: bool, under: str | None) -> None:
         """Make CHECKPOINT a model to ship in FOLDER."""
-        click.echo(freeze(checkpoint, folder, default_map=default_map))
+        click.echo(freeze(checkpoint, folder, default_map=default_map, under=under))
 
     command()
 

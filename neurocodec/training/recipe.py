@@ -65,7 +65,8 @@ class ComRecLossConfig:
 
     Around other inner codecs, which have no gradient, the loss is log MSE, PSNR in other units,
     and the networks alternate: of every ``alternate`` = (r, c) steps, r train RecCNN on decoded
-    images and c train ComCNN through it, the codec left out.
+    images and c train ComCNN through it, the codec left out, or, if ``straight_through``, with what
+    it does to the picture but its gradient taken as one.
     rate_share: weight of the logarithm of a rate, guessed from the compact picture's DCT, in what
     ComCNN learns; without it, it learns to make pictures that cost more than they gain. About
     0.3 is what a tenfold squared error is worth in rates e-fold apart.
@@ -77,6 +78,7 @@ class ComRecLossConfig:
     half_share: float = 0.5
     half_until: float = 60.0
     alternate: tuple[int, int] = (300, 100)
+    straight_through: bool = False
     rate_share: float = 0.3
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurocodec.errors import InvalidArgument
-from neurocodec.evaluation.bdrate import bd_rate
+from neurocodec.evaluation.bdrate import bd_rate, rate_span
 
 RATES = [0.1, 0.2, 0.4, 0.8, 1.5]
 QUALITIES = [27.0, 29.5, 32.5, 36.0, 40.0]
@@ -96,3 +96,52 @@ def test_curves_that_cannot_be_compared(test, message):
 def test_the_reference_is_named_where_it_is_at_fault():
     with pytest.raises(InvalidArgument, match=r"^the reference has 1 points"):
         bd_rate(([0.1], [30]), (RATES, QUALITIES))
+
+
+def test_the_span_of_a_constant_change_is_a_point():
+    span = rate_span((RATES, QUALITIES), (scaled(0.8), QUALITIES), rate_range=(0.01, 10))
+    assert (span.lowest, span.highest) == pytest.approx((-20, -20))
+    assert (span.low, span.high) == (27, 40)
+
+
+def test_extremes_at_the_ends_of_the_overlap():
+    """Between two points each, log-rate is a line: extremes are where the common range ends."""
+    reference = [math.exp(0.2 * q - 8) for q in (28, 36)], (28, 36)
+    test = [math.exp(0.15 * q - 6) for q in (30, 37)], (30, 37)
+    span = rate_span(reference, test, rate_range=(0.01, 10))
+    assert (span.low, span.high, span.lowest_at, span.highest_at) == (30, 36, 36, 30)
+    assert span.lowest == pytest.approx(100 * math.expm1(-0.05 * 36 + 2))
+    assert span.highest == pytest.approx(100 * math.expm1(-0.05 * 30 + 2))
+
+
+def test_an_extreme_at_a_measured_point_is_found_exactly():
+    rates = scaled(1.0)
+    rates[2] *= 0.6
+    span = rate_span((RATES, QUALITIES), (rates, QUALITIES), rate_range=(0.01, 10))
+    assert span.lowest <= -40 + 1e-9
+    assert abs(span.lowest_at - QUALITIES[2]) < 1
+    swapped = rate_span((rates, QUALITIES), (RATES, QUALITIES), rate_range=(0.01, 10))
+    assert swapped.highest == pytest.approx(100 / (1 + span.lowest / 100) - 100)
+    assert swapped.highest_at == span.lowest_at
+
+
+@given(st.lists(st.floats(0.75, 1.2), min_size=5, max_size=5))
+def test_the_mean_change_lies_within_the_span(factors):
+    rates = [f * rate for f, rate in zip(factors, RATES, strict=True)]
+    span = rate_span((RATES, QUALITIES), (rates, QUALITIES), rate_range=(0.01, 10))
+    mean = bd_rate((RATES, QUALITIES), (rates, QUALITIES), rate_range=(0.01, 10)).percent
+    assert span.lowest - 1e-9 <= mean <= span.highest + 1e-9
+    changes = [100 * (f - 1) for f in factors]
+    assert span.lowest <= min(changes) + 1e-9
+    assert span.highest >= max(changes) - 1e-9
+
+
+def test_spans_respect_the_range_of_rates():
+    test = [0.05, 0.1, 0.2, 0.4, 1.5], QUALITIES
+    span = rate_span((RATES, QUALITIES), test)
+    assert (span.low, span.high) == (29.5, 40)
+    assert span.highest == pytest.approx(0)
+    with pytest.raises(InvalidArgument, match="share no quality"):
+        rate_span((RATES, QUALITIES), ([0.1, 0.2], [50, 60]))
+    with pytest.raises(InvalidArgument, match="the reference has 1 points"):
+        rate_span(([0.1], [30]), (RATES, QUALITIES))

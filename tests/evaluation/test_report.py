@@ -35,6 +35,14 @@ def test_every_pair_in_every_metric_that_both_have():
     assert entries[2].result.percent < -30
 
 
+def test_bd_rates_over_another_range():
+    (entry,) = report.bd_entries([PSNR_ONLY], [HALF], rate_range=(0.12, 0.5))
+    assert entry.result is None
+    assert "the tested curve has 1 points within 0.12..0.5 bpp" in entry.note
+    (entry,) = report.bd_entries([PSNR_ONLY], [HALF], rate_range=(0.1, 0.5))
+    assert (entry.result.low, entry.result.high, entry.result.points) == (29, 32, 2)
+
+
 def test_why_there_is_no_number_is_said():
     lonely = Curve("lonely", (0.2,), (30,), None)
     (entry,) = report.bd_entries([lonely], [BASE])
@@ -161,6 +169,20 @@ def test_plots_leave_out_what_has_no_such_metric(tmp_path):
     assert (pixels_of(plain) == pixels_of(more)).all()
     plot(more, "psnr", [BASE], [similar])  # without its twin it is shown
     assert (pixels_of(plain) != pixels_of(more)).any()
+
+
+def test_plots_end_where_they_are_told(tmp_path):
+    wide, narrow, same = (tmp_path / f"{name}.png" for name in ("wide", "narrow", "same"))
+    far = replace(BASE, bpp=(0.1, 0.3, 1.2), psnr=(28, 32, 60))
+    plot(wide, "psnr", [far], max_bpp=1.6)
+    plot(same, "psnr", [far])
+    plot(narrow, "psnr", [far], max_bpp=0.6)
+    assert (pixels_of(wide) == pixels_of(same)).all()
+    assert (pixels_of(wide) != pixels_of(narrow)).any()
+    near = replace(BASE, bpp=(0.1, 0.2, 0.3))  # all shown by both: only the axis differs
+    plot(wide, "psnr", [near], max_bpp=1.6)
+    plot(narrow, "psnr", [near], max_bpp=0.6)
+    assert (pixels_of(wide) != pixels_of(narrow)).any()
 
 
 def test_plots_survive_lossless_far_and_lonely_points(tmp_path):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from neurocodec.errors import InvalidArgument, NczError
 from neurocodec.evaluation.images import find_images
-from neurocodec.evaluation.metrics import ms_ssim, psnr
+from neurocodec.evaluation.metrics import luma, ms_ssim, psnr, ssim
 from neurocodec.evaluation.rows import parse_rows
 from neurocodec.evaluation.sweep import Entrant, sweep
 
@@ -41,6 +41,12 @@ def test_rows_say_what_happened(codec, folder, tmp_path):
     assert row.bpp == pytest.approx(8 * len(data) / (176 * 192), abs=1e-6)
     assert row.psnr == pytest.approx(psnr(pixels, decoded), abs=1e-4)
     assert row.ms_ssim == pytest.approx(ms_ssim(pixels, decoded), abs=1e-6)
+    planes = luma(pixels), luma(decoded)
+    assert row.psnr_luma == pytest.approx(psnr(*planes), abs=1e-4)
+    assert row.ssim == pytest.approx(ssim(pixels, decoded), abs=1e-6)
+    assert row.ssim_luma == pytest.approx(ssim(*planes), abs=1e-6)
+    assert abs(row.psnr_luma - row.psnr) > 0.1
+    assert abs(row.ssim_luma - row.ssim) > 0.001
     bits = 8 * len(data)
     assert (row.estimated_bits, row.coded_bits, row.file_bits) == (bits - 500, bits - 400, bits)
     assert 0 <= row.encode_s < 5
@@ -105,6 +111,12 @@ def test_small_images_have_no_ms_ssim(codec, tmp_path):
     (row,) = sweep([entrant(codec, (50,))], [tmp_path / "small.png"], tmp_path / "rows.csv")
     assert math.isnan(row.ms_ssim)
     assert row.psnr > 20
+    assert 0 < row.ssim < 1
+    Image.fromarray(photo(3, 10, 300)).save(tmp_path / "tiny.png")
+    (row,) = sweep([entrant(codec, (50,))], [tmp_path / "tiny.png"], tmp_path / "rows.csv")
+    assert math.isnan(row.ssim)
+    assert math.isnan(row.ssim_luma)
+    assert row.psnr_luma > 20
 
 
 def test_decoding_is_timed_even_where_the_image_is_lazy(codec, tmp_path):

@@ -10,6 +10,10 @@ from neurocodec.nets.passes import pass_numbers
 SIZES, LEVELS, PASSES = [2, 4, 3], [9, 5, 3], [5, 3, 2]
 
 
+def everything(group, before):
+    return None
+
+
 def build(residual_kernel: int = 3) -> ContextModel:
     torch.manual_seed(0)
     model = ContextModel(
@@ -90,7 +94,7 @@ def test_walk_meets_the_training_logits():
         seen.append(int(where.sum()))
         return (values[group][0][where] + LEVELS[group] // 2).long()
 
-    indices = symbols.walk(model, mus, None, side, exchange)
+    indices = symbols.walk(model, mus, everything, side, exchange)
     assert len(seen) == sum(PASSES)
     assert sum(seen) == sum(SIZES) * 6 * 7
     for index, value, levels in zip(indices, values, LEVELS, strict=True):
@@ -104,7 +108,8 @@ def test_symbols_survive_coding(shape, masked):
     mus = level_values()
     torch.manual_seed(3)
     side = torch.rand(1, 2, *shape, dtype=torch.float64)
-    mask = torch.rand(sum(SIZES), *shape) < 0.6 if masked else None
+    masks = (torch.rand(sum(SIZES), *shape) < 0.6).split(SIZES)
+    coded = (lambda group, before: masks[group]) if masked else everything
     wanted = [torch.full((n, *shape), q // 2) for q, n in zip(LEVELS, SIZES, strict=True)]
 
     def draw(group, logits, where):
@@ -112,13 +117,38 @@ def test_symbols_survive_coding(shape, masked):
         wanted[group][where] = index
         return index
 
-    streams, offset, indices = symbols.encode(model, mus, mask, side, draw)
-    decoded, estimate = symbols.decode(model, mus, mask, side, streams, offset)
+    streams, offset, indices = symbols.encode(model, mus, coded, side, draw)
+    decoded, estimate = symbols.decode(model, mus, coded, side, streams, offset)
     for index, again, want in zip(indices, decoded, wanted, strict=True):
         assert torch.equal(index, want)
         assert torch.equal(again, want)
     coded_bits = 8 * sum(map(len, streams))
     assert estimate * 0.99 <= coded_bits <= estimate * 1.01 + 32 * len(streams)
+
+
+def test_what_is_coded_may_depend_on_the_groups_before():
+    """Encoder and decoder ask with the same indices; what is left out holds the zero symbol."""
+    model, mus = build(), level_values()
+    torch.manual_seed(4)
+    side = torch.rand(1, 2, 5, 6, dtype=torch.float64)
+    asked = []
+
+    def coded(group, before):
+        asked.append((group, len(before)))
+        if group == 0:
+            return None
+        return (before[-1][0] != LEVELS[group - 1] // 2).expand(SIZES[group], -1, -1)
+
+    def draw(group, logits, where):
+        return torch.multinomial(logits.softmax(1), 1)[:, 0]
+
+    streams, offset, indices = symbols.encode(model, mus, coded, side, draw)
+    decoded, _ = symbols.decode(model, mus, coded, side, streams, offset)
+    assert asked == [(0, 0), (1, 1), (2, 2)] * 2
+    assert all(map(torch.equal, indices, decoded))
+    empty = indices[1][0] == LEVELS[1] // 2
+    assert 0 < int(empty.sum()) < empty.numel()
+    assert (indices[2][:, empty] == LEVELS[2] // 2).all()
 
 
 def test_wrong_number_of_streams_is_corrupt():
@@ -127,12 +157,12 @@ def test_wrong_number_of_streams_is_corrupt():
     model, mus = build(), level_values()
     side = torch.rand(1, 2, 4, 4, dtype=torch.float64)
     streams, offset, _ = symbols.encode(
-        model, mus, None, side, lambda group, logits, where: torch.ones(len(logits)).long()
+        model, mus, everything, side, lambda group, logits, where: torch.ones(len(logits)).long()
     )
     with pytest.raises(CorruptStream, match="too few"):
-        symbols.decode(model, mus, None, side, streams[:-1], offset)
+        symbols.decode(model, mus, everything, side, streams[:-1], offset)
     with pytest.raises(CorruptStream, match="1 coded streams too many"):
-        symbols.decode(model, mus, None, side, (*streams, b""), offset)
+        symbols.decode(model, mus, everything, side, (*streams, b""), offset)
 
 
 def test_final_logits_are_signed_and_smooth_at_the_start():

@@ -4,14 +4,24 @@ import pytest
 import yaml
 
 from neurocodec.errors import InvalidArgument
+from neurocodec.nets.block_dct import BlockDCTConfig
+from neurocodec.nets.comrec import ComRecConfig
+from neurocodec.nets.cvqn import CVQNConfig
 from neurocodec.training import recipe
+from neurocodec.training.comrec import ComRecSystem
+from neurocodec.training.cvqn import CVQNSystem
+from neurocodec.training.run import system_of
 
-FOLDER = Path(__file__).parents[2] / "models" / "cvqn"
+MODELS = Path(__file__).parents[2] / "models"
+FOLDER = MODELS / "cvqn"
+SHIPPED = ["cvqn/recipe", "cvqn/paper", "cvqn/thesis"] + [
+    f"{name}/recipe" for name in ("comrec", "comrec-jpeg", "comrec-webp")
+]
 
 
-@pytest.mark.parametrize("name", ["recipe", "paper", "thesis"])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_recipes_read_and_print_themselves(name, tmp_path):
-    loaded = recipe.load(FOLDER / f"{name}.yaml")
+    loaded = recipe.load(MODELS / f"{name}.yaml")
     again = tmp_path / "again.yaml"
     again.write_text(str(loaded))
     assert recipe.load(again) == loaded
@@ -54,3 +64,63 @@ def test_not_yaml(tmp_path):
     path.write_text("a: [1")
     with pytest.raises(InvalidArgument, match="is not YAML"):
         recipe.load(path)
+
+
+def test_the_codec_decides_the_kind_of_recipe():
+    old = recipe.build({"name": "x"})  # recipes were of cvqn before there was another codec
+    assert type(old) is recipe.CVQNRecipe
+    assert old == recipe.build({"name": "x", "codec": "cvqn"})
+    assert old.model == CVQNConfig()
+    other = recipe.build({"name": "x", "codec": "comrec", "model": {"inner": "webp"}})
+    assert type(other) is recipe.ComRecRecipe
+    assert other.model == ComRecConfig(inner="webp")
+    assert other.loss == recipe.ComRecLossConfig()
+    assert type(system_of(old)) is CVQNSystem
+    assert type(system_of(other)) is ComRecSystem
+
+
+def test_every_field_of_a_comrec_recipe_is_read():
+    raw = {
+        "name": "x", "codec": "comrec", "wire_id": 77, "steps": 5, "seed": 9,
+        "model": {
+            "inner": "dct", "form": "full", "switch": 30,
+            "both": [1, 2, 3],
+            "dct": {"bounds": [1, 2, 3, 4], "levels": [3, 5, 7, 9, 11], "steps": [80, 20],
+                    "context": {"passes": [2, 2, 2, 2, 2], "hidden": 16}},
+        },
+        "loss": {"weight": [0.001, 0.1], "half_share": 0.25, "alternate": [3, 1],
+                 "straight_through": True},
+    }  # fmt: skip
+    built = recipe.build(raw)
+    assert built.model.both == (1.0, 2.0, 3.0)
+    assert type(built.model.switch) is float
+    assert built.model.dct.bounds == (1, 2, 3, 4)
+    assert built.model.dct.chroma == BlockDCTConfig().chroma
+    assert built.model.dct.context.hidden == 16
+    assert built.loss.alternate == (3, 1)
+    assert recipe.build(yaml.safe_load(str(built))) == built
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"codec": "vae"}, "codec 'vae' is not one of cvqn, comrec"),
+        ({"codec": None}, "codec None is not one of"),
+        (["name"], r"expected a mapping, found \['name'\]"),
+        ({"codec": "comrec"}, "'name'"),
+        ({"codec": "comrec", "map_share": 0.5}, "unknown field 'map_share'"),
+        ({"codec": "comrec", "model": {"inner": "gif"}}, "model.inner: 'gif' is not one of dct"),
+        ({"codec": "comrec", "model": {"form": "slow"}}, "model.form: 'slow' is not one of fast"),
+        ({"codec": "comrec", "model": {"both": [1, 2]}}, "model.both: expected 3 values, found 2"),
+        (
+            {"codec": "comrec", "model": {"dct": {"steps": ["a", 1]}}},
+            r"dct.steps\[0\]: expected flo",
+        ),
+        ({"codec": "comrec", "loss": {"distortion": "mse"}}, "loss: unknown field 'distortion'"),
+        ({"codec": "cvqn", "loss": {"alternate": [1, 1]}}, "loss: unknown field 'alternate'"),
+    ],
+)
+def test_what_does_not_make_a_recipe_is_named(raw, message):
+    with pytest.raises(InvalidArgument, match=message) as caught:
+        recipe.build(raw, "r.yaml")
+    assert str(caught.value).startswith("r.yaml")

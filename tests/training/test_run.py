@@ -80,6 +80,19 @@ def test_freezing_keeps_the_averaged_networks(recipe_file, photos, tmp_path):
 
 
 @pytest.mark.slow
+def test_freezing_under_another_recipe(recipe_file, photos, tmp_path):
+    checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump({**TINY, "name": "later", "wire_id": 998}))
+    path = freeze.freeze(checkpoint, tmp_path / "model", under=other)
+    record = yaml.safe_load(path.read_text())
+    assert (record["name"], record["wire_id"]) == ("later", 998)
+    other.write_text(yaml.safe_dump({**TINY, "model": {**TINY["model"], "gdn": False}}))
+    with pytest.raises(InvalidArgument, match="another shape"):
+        freeze.freeze(checkpoint, tmp_path / "model", under=other)
+
+
+@pytest.mark.slow
 def test_training_may_begin_with_frozen_weights(recipe_file, photos, tmp_path):
     checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=2, threads=1)
     freeze.freeze(checkpoint, tmp_path / "model")

@@ -1,0 +1,148 @@
+"""CVQN's share of the loop: beginning with the weights of a model of fewer groups."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from neurocodec.errors import InvalidArgument
+from neurocodec.nets.cvqn import CVQN
+from neurocodec.training import recipe
+from neurocodec.training.cvqn import VALIDATION_QUALITIES, CVQNSystem, grows_from
+from neurocodec.training.system import stratified
+from tests.training.conftest import TINY
+
+SMALL = recipe.build(TINY).model
+LARGE = dataclasses.replace(
+    SMALL,
+    channels=18,
+    groups=(2, 6, 4, 6),
+    levels=(15, 7, 5, 3),
+    context=dataclasses.replace(SMALL.context, passes=(3, 2, 2, 2)),
+)
+
+
+def trained(config) -> CVQN:
+    """Networks none of whose parameters is where it began."""
+    torch.manual_seed(1)
+    model = CVQN(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.03 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.fixture
+def grown() -> tuple[CVQN, CVQN, dict]:
+    """The small model, the large one that began with it, and what that was before."""
+    small = trained(SMALL)
+    system = CVQNSystem(recipe.build({**TINY, "model": {**TINY["model"], **APPENDED}}))
+    assert system.config.model == LARGE
+    torch.manual_seed(2)
+    large = system.build().eval()
+    before = {name: value.clone() for name, value in large.state_dict().items()}
+    system.begin(large, small, "weights")
+    return small, large, before
+
+
+APPENDED = {
+    "channels": 18,
+    "groups": [2, 6, 4, 6],
+    "levels": [15, 7, 5, 3],
+    "context": {**TINY["model"]["context"], "passes": [3, 2, 2, 2]},
+}
+
+
+@torch.no_grad()
+def test_appended_groups_leave_the_outputs_of_the_old_ones(grown):
+    small, large, _ = grown
+    torch.manual_seed(3)
+    x = torch.rand(2, 3, 48, 64)
+    # A picture's contrast is that of all channels: what the new ones add to it is put aside.
+    large.compand.log_gamma[:, 12:] = -40
+    old, importance = small.analyse(x)
+    new, again = large.analyse(x)
+    torch.testing.assert_close(new[:, :12], old)
+    torch.testing.assert_close(again, importance)
+    quality = torch.tensor([20.0, 80.0])
+    torch.testing.assert_close(large.gain(quality)[:, :12], small.gain(quality))
+    zeros = torch.zeros(2, 6, 3, 4)
+    torch.testing.assert_close(large.synthesise(torch.cat([old, zeros], 1)), small.synthesise(old))
+    values = [torch.randint(-1, 2, (2, n, 3, 4)).float() for n in LARGE.groups]
+    side = torch.rand(2, 2, 3, 4)
+    mus = [quantizer.mu for quantizer in large.levels]
+    expected = small.context(values[:3], mus[:3], side)
+    for found, logits in zip(large.context(values, mus, side), expected, strict=False):
+        torch.testing.assert_close(found, logits)
+
+
+def test_the_new_groups_begin_afresh(grown):
+    small, large, before = grown
+    after = large.state_dict()
+    for name, value in before.items():
+        old = small.state_dict().get(name)
+        if old is None:
+            assert name.startswith(("quantizers.3", "context.groups.3"))
+            assert torch.equal(after[name], value)
+            continue
+        taken = torch.zeros_like(value, dtype=torch.bool)
+        taken[tuple(slice(size) for size in old.shape)] = True
+        assert torch.equal(after[name][taken], old.flatten()), name
+        assert torch.equal(after[name][~taken], value[~taken]), name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"gdn": False},
+        {"encoder_features": (2, 2, 4, 5)},
+        {"map_levels": 0},
+        {"importance": "re"},
+        {"groups": (6, 2, 4, 6), "levels": (7, 15, 5, 3)},
+        {"levels": (15, 7, 7, 3)},
+        {"context": dataclasses.replace(LARGE.context, passes=(3, 3, 2, 2))},
+        {"context": dataclasses.replace(LARGE.context, hidden=9)},
+    ],
+)
+def test_nothing_else_may_differ(change):
+    other = dataclasses.replace(LARGE, **change)
+    assert not grows_from(other, SMALL)
+    system = CVQNSystem(recipe.build(TINY))
+    with pytest.raises(InvalidArgument, match="there holds networks of another shape"):
+        system.begin(CVQN(other), CVQN(SMALL), "there")
+
+
+def test_a_model_grows_from_itself_but_does_not_shrink():
+    assert grows_from(LARGE, SMALL)
+    assert grows_from(SMALL, SMALL)
+    assert not grows_from(SMALL, LARGE)
+
+
+def test_every_parameter_has_a_rate():
+    system = CVQNSystem(recipe.build(TINY))
+    rates = {name: system.part(name) for name, _ in system.build().named_parameters()}
+    assert set(rates.values()) == {"transforms", "context", "gains", "quantizer", "spread"}
+    assert rates["quantizers.0.mu"] == "quantizer"
+    assert rates["quantizers.0.log_sigma"] == rates["quantizers.2.log_pi"] == "spread"
+    assert rates["inverse_gain.log_gain"] == "gains"
+    assert rates["encoder.head.weight"] == "transforms"
+
+
+@torch.no_grad()
+def test_judging_gives_a_row_a_quality_and_more_bits_to_more_of_it():
+    system = CVQNSystem(recipe.build(TINY))
+    torch.manual_seed(0)
+    rows = system.judge(system.build().eval(), torch.rand(1, 3, 176, 176))
+    assert [row["quality"] for row in rows] == list(VALIDATION_QUALITIES)
+    bits = [row["bpp"] for row in rows]
+    assert bits == sorted(bits)
+    assert all(0 < row["ms_ssim"] < 1 and row["psnr"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 9])
+def test_qualities_of_a_batch_are_spread_over_the_range(batch):
+    generator = torch.Generator().manual_seed(5)
+    for _ in range(20):
+        quality = stratified(batch, generator)
+        share = (quality - 1) / 99 * batch
+        assert share.floor().tolist() == list(range(batch))
