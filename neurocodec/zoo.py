@@ -133,6 +133,23 @@ def load(name: str = DEFAULT, device: str = "cpu"):
         return _cached(name, device)
 
 
+def reference(codec: Any) -> tuple[Any, ...] | None:
+    """What pickle calls to have this codec again, and the arguments; None unless `load` made it."""
+    arguments = getattr(codec, "loaded_from", None)
+    return arguments and (_load_again, (*arguments, codec.digest))
+
+
+def _load_again(name: str, device: str, digest: bytes):
+    """Raises ModelMismatch where the model of that name is not the one that was pickled."""
+    codec = load(name, device)
+    if codec.digest != digest:
+        raise ModelMismatch(
+            f"the codec was pickled with weights {digest.hex()} of model {name}, installed are "
+            f"{codec.digest.hex()}: use the same release of neurocodec in both processes"
+        )
+    return codec
+
+
 @functools.cache
 def _cached(name: str, device: str):
     info = by_name(name)
@@ -145,7 +162,9 @@ def _cached(name: str, device: str):
         )
     from neurocodec.codecs import weights
 
-    return weights.codec_from_bytes(
+    codec = weights.codec_from_bytes(
         data, name=name, wire_id=info.wire_id, digest=digest.digest()[:4], device=device,
         default_map=info.default_map,
     )  # fmt: skip
+    codec.loaded_from = (name, device)
+    return codec

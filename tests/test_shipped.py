@@ -1,12 +1,14 @@
 """The shipped model on the photograph of the README, and the zoo that finds it."""
 
 import functools
+import io
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 import neurocodec
 from neurocodec import container, zoo
@@ -75,6 +77,20 @@ def test_targets_are_met(codec, pixels):
     assert 0.95 <= reached < 0.95 * 1.02
 
 
+@pytest.mark.parametrize("inner", ["dct", "jpeg", "webp"])
+def test_comrec_beats_jpeg_at_its_size(inner, pixels):
+    """At the size of a low JPEG: at least a decibel more, and no more bytes."""
+    crop = Image.fromarray(np.ascontiguousarray(pixels[:256, 96:416]))
+    file = io.BytesIO()
+    crop.save(file, "JPEG", quality=5, optimize=True)
+    data = neurocodec.encode(crop, "comrec", inner=inner, target_size=len(file.getvalue()))
+    assert len(data) <= len(file.getvalue())
+    assert neurocodec.info(data).inner == inner
+    assert len(container.read(data).streams) <= 16
+    ours = metrics.psnr(np.asarray(neurocodec.decode(data)), np.asarray(crop))
+    assert ours > metrics.psnr(np.asarray(Image.open(file)), np.asarray(crop)) + 1
+
+
 def test_recipe_of_the_shipped_model_fits_its_weights(codec):
     shipped = recipe.load(zoo.folder() / "cvqn" / "recipe.yaml")
     assert codec.model.config == shipped.model
@@ -111,5 +127,5 @@ def test_a_file_of_other_weights_is_refused(own_zoo, codec, pixels):
     record = yaml.safe_load(path.read_text())
     record["wire_id"] = 77
     path.write_text(yaml.safe_dump(record))
-    with pytest.raises(UnknownModel, match="needs model 1,"):
+    with pytest.raises(UnknownModel, match=f"needs model {codec.wire_id},"):
         neurocodec.decode(data)

@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import click
 
 import neurocodec
 from neurocodec.api import MAX_PIXELS
-from neurocodec.cli import files
-from neurocodec.cli.options import clobber_option, debug_option, device_option, threads_option
+from neurocodec.cli import batch, files
+from neurocodec.cli.options import (
+    clobber_option,
+    debug_option,
+    device_option,
+    jobs_option,
+    output_option,
+    resume_option,
+    threads_option,
+)
+
+
+@dataclass(frozen=True)
+class Decode:
+    """The work on one file. stream: standard output, if that is the target."""
+
+    device: str
+    threads: int | None
+    max_pixels: int
+    stream: IO[bytes] | None = None
+
+    def prepare(self) -> None:
+        """Nothing: which model is needed, only the files say."""
+
+    def __call__(self, job: files.Job) -> None:
+        from neurocodec.image import save
+
+        image = neurocodec.decode(
+            files.read(job), device=self.device, threads=self.threads, max_pixels=self.max_pixels
+        )
+        if job.makes_folder:
+            Path(job.target).parent.mkdir(parents=True, exist_ok=True)
+        save(image, job.target if self.stream is None else self.stream)
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="IN... OUT")
+@click.argument("paths", nargs=-1, metavar="IN... [OUT]")
+@output_option
+@jobs_option
 @device_option
 @threads_option
 @click.option(
@@ -21,29 +56,29 @@ from neurocodec.cli.options import clobber_option, debug_option, device_option, 
     help="Refuse images with more pixels.",
 )  # fmt: skip
 @clobber_option
+@resume_option
 @debug_option
 def decode(
-    paths: tuple[str, ...], device: str, threads: int | None, max_pixels: int, no_clobber: bool
+    paths: tuple[str, ...],
+    output: str | None,
+    processes: int,
+    device: str,
+    threads: int | None,
+    max_pixels: int,
+    no_clobber: bool,
+    resume: bool,
 ) -> None:
     """Decode the .ncz file IN to the image OUT, in the format that its extension names.
 
-    Several files, or a folder of them, are decoded into the folder OUT, as PNG. A single - is
-    standard input, or standard output as PNG.
+    Several files, or a folder of them, are decoded into the folder OUT, or -o DIR, as PNG. A
+    single - is standard input, or standard output as PNG.
     """
-    from neurocodec.image import format_for, save
+    from neurocodec.image import format_for
 
-    jobs = files.plan(paths, ".png", (".ncz",))
+    jobs = files.plan(paths, ".png", (".ncz",), output)
     for job in jobs:
         if job.target != files.STANDARD:
             format_for(job.target)  # an unknown one is refused before the work
     with files.standard_output(jobs) as stream:
-
-        def work(job: files.Job) -> None:
-            image = neurocodec.decode(
-                files.read(job), device=device, threads=threads, max_pixels=max_pixels
-            )
-            if job.makes_folder:
-                Path(job.target).parent.mkdir(parents=True, exist_ok=True)
-            save(image, job.target if stream is None else stream)
-
-        files.run(jobs, work, clobber=not no_clobber)
+        work = Decode(device, threads, max_pixels, stream)
+        batch.run(jobs, work, clobber=not no_clobber, resume=resume, processes=processes)

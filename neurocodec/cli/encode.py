@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
 import neurocodec
 from neurocodec.api import ARRANGEMENTS, INNER_CODECS, choose_model
-from neurocodec.cli import files
-from neurocodec.cli.options import clobber_option, debug_option, device_option, threads_option
+from neurocodec.cli import batch, files
+from neurocodec.cli.options import (
+    clobber_option,
+    debug_option,
+    device_option,
+    jobs_option,
+    output_option,
+    resume_option,
+    threads_option,
+)
 from neurocodec.errors import InvalidArgument
 
 QUALITY = 50.0
@@ -25,8 +34,37 @@ _RATES = {
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
+@dataclass(frozen=True)
+class Encode:
+    """The work on one file. options: of `neurocodec.encode`. stream: standard output, if that is
+    the target."""
+
+    options: dict[str, Any]
+    stream: IO[bytes] | None = None
+
+    def prepare(self) -> None:
+        """A wrong name or device is one error, not one a file."""
+        options = self.options
+        info = choose_model(options["model"], options["inner"], options["arrangement"])
+        neurocodec.load(info.name, options["device"])
+
+    def __call__(self, job: files.Job) -> None:
+        from neurocodec.image import write_atomically
+
+        data = neurocodec.encode(files.read(job), **self.options)
+        if self.stream is not None:
+            self.stream.write(data)
+            self.stream.flush()
+            return
+        if job.makes_folder:
+            Path(job.target).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(job.target, data)
+
+
 @click.command()
-@click.argument("paths", nargs=-1, metavar="IN... OUT")
+@click.argument("paths", nargs=-1, metavar="IN... [OUT]")
+@output_option
+@jobs_option
 @click.option("--model", metavar="NAME", help="A shipped model; see ncz models.")
 @click.option(
     "-q", "--quality", type=click.FloatRange(1, 100), metavar="1..100",
@@ -57,9 +95,12 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 @device_option
 @threads_option
 @clobber_option
+@resume_option
 @debug_option
 def encode(
     paths: tuple[str, ...],
+    output: str | None,
+    processes: int,
     model: str | None,
     roi: str | None,
     importance: bool | None,
@@ -68,20 +109,21 @@ def encode(
     device: str,
     threads: int | None,
     no_clobber: bool,
+    resume: bool,
     **rates: Any,
 ) -> None:
     """Encode the image IN as the .ncz file OUT.
 
-    Several images, or a folder of them, are encoded into the folder OUT. A single - is standard
-    input or output.
+    Several images, or a folder of them, are encoded into the folder OUT, or -o DIR. A single - is
+    standard input or output.
     """
     chosen = {name: value for name, value in rates.items() if value is not None}
     if len(chosen) > 1:
         first, second, *_ = (_RATES[name] for name in chosen)
         raise click.UsageError(f"{first} and {second} exclude each other: give one of them.")
-    from neurocodec.image import open_photo, suffixes, write_atomically
+    from neurocodec.image import open_photo, suffixes
 
-    jobs = files.plan(paths, ".ncz", (*suffixes(), *_ALSO_READ))
+    jobs = files.plan(paths, ".ncz", (*suffixes(), *_ALSO_READ), output)
     for job in jobs:
         if Path(job.target).suffix.lower() in suffixes():
             raise InvalidArgument(f"{job.target} is to be an .ncz file: name it so")
@@ -95,22 +137,9 @@ def encode(
         "arrangement": arrangement,
         **(chosen or {"quality": QUALITY}),
     }
-    if len(jobs) > 1:
-        # A wrong name or device is one error, not one a file.
-        neurocodec.load(choose_model(model, inner, arrangement).name, device)
     with files.standard_output(jobs) as stream:
-
-        def work(job: files.Job) -> None:
-            data = neurocodec.encode(files.read(job), **options)
-            if job.target == files.STANDARD and stream is not None:
-                stream.write(data)
-                stream.flush()
-                return
-            if job.makes_folder:
-                Path(job.target).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(job.target, data)
-
-        files.run(jobs, work, clobber=not no_clobber)
+        work = Encode(options, stream)
+        batch.run(jobs, work, clobber=not no_clobber, resume=resume, processes=processes)
 
 
 _ALSO_READ = (".gif", ".jfif", ".jpe", ".j2k", ".pbm", ".pnm", ".tga")

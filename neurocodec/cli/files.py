@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import IO
 
 import click
 
-from neurocodec.cli.report import State, report
 from neurocodec.errors import InvalidArgument
 
 STANDARD = "-"
@@ -34,25 +33,32 @@ class Job:
         return "standard input" if self.source == STANDARD else self.source
 
 
-def plan(paths: Sequence[str], suffix: str, wanted: Collection[str]) -> list[Job]:
-    """The jobs of a command line IN... OUT.
+def plan(
+    paths: Sequence[str], suffix: str, wanted: Collection[str], folder: str | None = None
+) -> list[Job]:
+    """The jobs of a command line IN... OUT, or of IN... where a ``folder`` is given for the output.
 
     One file goes to a file. A folder, or several files, go to a folder, each under its own name
     with ``suffix``; of a folder, and the folders in it, the files whose extension is ``wanted``.
 
     Raises UsageError, and InvalidArgument where two inputs would become the same output.
     """
-    if len(paths) < 2:
-        raise click.UsageError("Give an input and an output.")
-    *sources, target = paths
+    if len(paths) < (2 if folder is None else 1):
+        raise click.UsageError(f"Give an input{' and an output' if folder is None else ''}.")
+    *sources, target = paths if folder is None else (*paths, folder)
     folders = [source for source in sources if Path(source).is_dir()]
-    into_folder = target != STANDARD and (Path(target).is_dir() or target.endswith(_SEPARATORS))
-    if len(sources) == 1 and not folders and not into_folder:
-        return [Job(sources[0], target)]
-    if target == STANDARD:
-        raise click.UsageError("Several inputs need a folder as output, not standard output.")
-    if not into_folder and (len(folders) != len(sources) or Path(target).exists()):
-        raise click.UsageError(f"{target} is no folder: several inputs need one, end it in '/'.")
+    if folder is not None:
+        _check_folder(folder)
+    else:
+        into_folder = target != STANDARD and (Path(target).is_dir() or target.endswith(_SEPARATORS))
+        if len(sources) == 1 and not folders and not into_folder:
+            return [Job(sources[0], target)]
+        if target == STANDARD:
+            raise click.UsageError("Several inputs need a folder as output, not standard output.")
+        if not into_folder and (len(folders) != len(sources) or Path(target).exists()):
+            raise click.UsageError(
+                f"{target} is no folder: several inputs need one, end it in '/'."
+            )
     if STANDARD in sources:
         raise click.UsageError("Standard input has no name: give it an output file of its own.")
     jobs = []
@@ -69,27 +75,6 @@ def plan(paths: Sequence[str], suffix: str, wanted: Collection[str]) -> list[Job
     if count > 1:
         raise InvalidArgument(f"{count} of the inputs would become {same}: rename all but one")
     return jobs
-
-
-def run(jobs: Sequence[Job], work: Callable[[Job], None], *, clobber: bool) -> None:
-    """Do each job. A job that fails is reported, and stops no other; the exit code is then 1."""
-    from tqdm import tqdm
-
-    context = click.get_current_context()
-    failed = False
-    hidden = len(jobs) == 1 or not sys.stderr.isatty()
-    with tqdm(jobs, unit="file", file=sys.stderr, disable=hidden, leave=False) as bar:
-        for job in bar:
-            try:
-                if not clobber and job.target != STANDARD and os.path.lexists(job.target):
-                    raise InvalidArgument(f"{job.target} exists: remove it or use --force")
-                work(job)
-            except Exception as error:
-                bar.clear()
-                report(error, context.ensure_object(State), job.label)
-                failed = True
-    if failed:
-        context.exit(1)
 
 
 def read(job: Job) -> str | bytes:
@@ -119,6 +104,21 @@ def standard_output(jobs: Sequence[Job]) -> Iterator[IO[bytes] | None]:
 
 
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
+
+
+def _check_folder(folder: str) -> None:
+    """Refuse what is meant as a file: a folder a.ncz with an a.ncz in it would surprise."""
+    from neurocodec.image import suffixes
+
+    path = Path(folder)
+    if path.is_dir():
+        return
+    looks_like_a_file = path.suffix.lower() in (".ncz", *suffixes())
+    named_as_folder = folder.endswith(_SEPARATORS)
+    if folder == STANDARD or path.exists() or (looks_like_a_file and not named_as_folder):
+        raise click.UsageError(
+            f"-o takes a folder, not {folder}: give an output file last and without -o."
+        )
 
 
 def _files_in(folder: Path, wanted: Collection[str]) -> list[Path]:

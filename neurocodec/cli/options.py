@@ -37,6 +37,19 @@ clobber_option = click.option(
     help="Refuse to replace an existing output, or do so, which is the default.",
 )
 
+resume_option = click.option(
+    "--resume", is_flag=True, help="Skip inputs whose output is there and newer."
+)
+
+output_option = click.option(
+    "-o", "--output", metavar="DIR", help="Folder for the outputs, instead of OUT; made if needed."
+)
+
+jobs_option = click.option(
+    "--jobs", "processes", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+    help="Processes that share the files, and the threads unless --threads is given.",
+)  # fmt: skip
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

@@ -17,12 +17,33 @@ class State:
     debug: bool = False
 
 
+@dataclass(frozen=True)
+class Failure:
+    """An error in words, which travel between processes where the error itself may not."""
+
+    line: str
+    trace: str = ""
+
+    @staticmethod
+    def of(error: BaseException, source: str | None = None) -> Failure:
+        """``source`` is the input at hand."""
+        cause = _cause(error)
+        named = source is None or source in cause
+        return Failure(
+            cause if named else f"{source}: {cause}", "".join(traceback.format_exception(error))
+        )
+
+
 def report(error: BaseException, state: State, source: str | None = None) -> None:
     """Print the error, and with --debug its traceback. ``source`` is the input at hand."""
+    show(Failure.of(error, source), state)
+
+
+def show(failure: Failure, state: State) -> None:
+    """Print the line, and with --debug the traceback."""
     if state.debug:
-        traceback.print_exception(error)
-    cause = _cause(error)
-    write_line(cause if source is None or source in cause else f"{source}: {cause}")
+        click.echo(failure.trace, err=True, nl=False)
+    write_line(failure.line)
 
 
 def write_line(cause: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from neurocodec import container
+from neurocodec import container, zoo
 from neurocodec.codecs import search
 from neurocodec.codecs.symbols import RateReport
 from neurocodec.errors import ImageTooLarge, InvalidArgument, ModelMismatch
@@ -44,6 +44,11 @@ class Codec(ABC):
     ) -> None:
         self.name, self.wire_id, self.digest = name, wire_id, digest
         self.device = torch.device(device)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        """Pickles a shipped codec as what identifies it, loaded again where it arrives (a copy in
+        the same process is the codec itself); any other codec as a whole."""
+        return zoo.reference(self) or super().__reduce_ex__(protocol)
 
     # What a codec has to say.
 

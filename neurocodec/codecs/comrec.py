@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -23,6 +24,10 @@ from neurocodec.nets.block_dct import BLOCK, PLANES, BlockDCT
 from neurocodec.nets.comrec import ComRec, upsample
 
 CODEC_ID = 2
+
+SLOPE = 3.3
+"""Decibels that a rate larger by a factor of e is worth, about those of photographs at 0.1 to
+0.5 bpp: what `auto` weighs two arrangements by."""
 
 ArrangementName = Literal["auto", "both", "rec", "com"]
 
@@ -56,7 +61,7 @@ class ComRecCodec(Codec):
         digest: bytes = bytes(4),
         device: str | torch.device = "cpu",
         default_map: bool = False,
-        rate_aware: float = 0.1,
+        rate_aware: float = 0.06,
     ) -> None:
         super().__init__(name=name, wire_id=wire_id, digest=digest, device=device)
         self.rate_aware = rate_aware
@@ -79,7 +84,8 @@ class ComRecCodec(Codec):
     ) -> Prepared:
         """inner: the codec in the middle, by default the one the networks were trained around.
         arrangement: `both` networks, `rec` (full size, RecCNN alone), `com` (ComCNN alone), or
-        `auto`: `both` below the model's switch of quality, `rec` above it.
+        `auto`: `rec` from the model's switch of quality on; below it, what does better on this
+        picture, for which both are tried; `both`, untried, at the lowest rates.
         """
         if roi is not None or importance:
             raise InvalidArgument(
@@ -104,12 +110,25 @@ class ComRecCodec(Codec):
             )
         return Inner[name.upper()]
 
-    @torch.no_grad()
     def attempt(self, prepared: Prepared, quality: float) -> Attempt:
         config = self.model.config
-        arrangement = prepared.arrangement
-        if arrangement is None:
-            arrangement = Arrangement.BOTH if quality < config.switch else Arrangement.REC
+        if prepared.arrangement is not None:
+            return self._attempt(prepared, quality, prepared.arrangement)
+        if quality >= config.switch:
+            return self._attempt(prepared, quality, Arrangement.REC)
+        both = self._attempt(prepared, quality, Arrangement.BOTH)
+        if quality < config.certain:
+            return both
+        rec = self._attempt(prepared, quality, Arrangement.REC)
+        from neurocodec.evaluation.metrics import psnr
+
+        pixels = prepared.photo.pixels
+        gain = psnr(pixels, rec.pixels()) - psnr(pixels, both.pixels())
+        return rec if gain > SLOPE * math.log(len(rec.data) / len(both.data)) else both
+
+    @torch.no_grad()
+    def _attempt(self, prepared: Prepared, quality: float, arrangement: Arrangement) -> Attempt:
+        config = self.model.config
         half = arrangement != Arrangement.REC
         inner_quality = container.snap_quality(config.inner_quality(quality, half))
         asked = torch.tensor([inner_quality], device=self.device)

@@ -39,18 +39,21 @@ def save(
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that nobody ever sees a part of it: another name first, then renamed.
 
-    A link is followed; a device or a pipe is written to directly. Raises OSError.
+    The other name is hidden and ends in .tmp: ``.ncz-*.tmp`` are what killed processes left, safe
+    to remove. A link is followed; a device or a pipe is written to directly. Raises OSError.
     """
     final = Path(path).resolve()
     if final.exists() and not final.is_file() and not final.is_dir():
         final.write_bytes(data)
         return
-    temporary = final.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = final.with_name(f".ncz-{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:
             if final.exists():
                 shutil.copymode(final, temporary)
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut can leave the new name with no content
         os.replace(temporary, final)
     except BaseException as error:
         temporary.unlink(missing_ok=True)

@@ -26,8 +26,9 @@ class ComRecConfig:
     """``inner``: the codec that the networks were trained around.
 
     rec_features, rec_blocks, com_features: widths of the fast forms; the full ones are fixed.
-    switch: quality from which `auto` codes the picture at full size, RecCNN alone.
-    both, rec: inner quality at quality 1, at the switch, and at 100 (dct: always the quality).
+    switch: quality from which `auto` codes the picture at full size, RecCNN alone; below it and
+    from ``certain`` on, it tries that and half the size.
+    both, rec: inner quality at quality 1, at the switch, and at 100.
     """
 
     inner: InnerName = "dct"
@@ -36,14 +37,13 @@ class ComRecConfig:
     rec_features: int = 64
     rec_blocks: int = 5
     switch: float = 50.0
+    certain: float = 1.0
     both: tuple[float, float, float] = (1.0, 50.0, 100.0)
     rec: tuple[float, float, float] = (1.0, 50.0, 100.0)
     dct: BlockDCTConfig = field(default_factory=BlockDCTConfig)
 
     def inner_quality(self, quality: float, half: bool) -> float:
         """What the inner codec is asked for at ``quality``: linear below and above the switch."""
-        if self.inner == "dct":
-            return quality
         low, middle, high = self.both if half else self.rec
         if quality == self.switch:
             return middle

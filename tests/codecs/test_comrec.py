@@ -1,6 +1,7 @@
 """ComRec as a whole: small untrained networks around our inner codec and around those of others."""
 
 import dataclasses
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from neurocodec import container
 from neurocodec.codecs import weights
-from neurocodec.codecs.comrec import ComRecCodec
+from neurocodec.codecs.comrec import SLOPE, ComRecCodec
 from neurocodec.codecs.inner import INNERS
 from neurocodec.container import Arrangement, Inner
 from neurocodec.errors import (
@@ -35,13 +36,15 @@ from tests.training.conftest import draw_photo
 DCT = BlockDCTConfig(context=ContextConfig(passes=(3, 2, 2, 2, 2), features=4, hidden=8))
 
 
-def build(inner: str = "jpeg", form: str = "fast", rate_aware: float = 0.1) -> ComRecCodec:
+def build(
+    inner: str = "jpeg", form: str = "fast", rate_aware: float = 0.1, certain: float = 1.0
+) -> ComRecCodec:
     """A codec that works untrained: its fast networks begin as bicubic and identity. The last
     layers get some weight, so that it matters which network ran and what it was told."""
     torch.manual_seed(0)
     config = ComRecConfig(
         inner, form, com_features=4, rec_features=4, rec_blocks=1, switch=50.0,
-        both=(10.0, 60.0, 100.0), rec=(5.0, 40.0, 95.0), dct=DCT,
+        both=(10.0, 60.0, 100.0), rec=(5.0, 40.0, 95.0), dct=DCT, certain=certain,
     )  # fmt: skip
     model = ComRec(config)
     if form == "fast":
@@ -142,18 +145,56 @@ def test_the_inner_codec_carries_the_picture_in_the_size_of_its_arrangement(jpeg
 
 
 @pytest.mark.parametrize("inner", ["dct", "jpeg"])
-def test_auto_switches_with_quality_and_asks_along_the_curve(inner, photo):
+def test_quality_asks_along_the_curve_of_the_arrangement(inner, photo):
     codec = codec_for(inner)
     for quality, arrangement, asked in (
-        (1, Arrangement.BOTH, 10.0),
-        (49.99, Arrangement.BOTH, 59.98828125),  # in steps of 1/256, of 49.98828125
-        (50, Arrangement.REC, 40.0),
-        (100, Arrangement.REC, 95.0),
+        (1, "both", 10.0),
+        (49.99, "both", 59.98828125),  # in steps of 1/256, of 49.98828125
+        (50, "rec", 40.0),
+        (100, "rec", 95.0),
     ):
-        header = container.read(codec.encode(photo, quality)).header
-        assert header.arrangement == arrangement
+        header = container.read(codec.encode(photo, quality, arrangement=arrangement)).header
         assert header.quality == container.snap_quality(quality)
-        assert header.inner_quality == (header.quality if inner == "dct" else asked)
+        assert header.inner_quality == asked
+
+
+@pytest.mark.parametrize("inner", ["dct", "jpeg"])
+def test_auto_takes_full_size_from_the_switch_on(inner, photo):
+    for quality in (50, 77):
+        header = container.read(codec_for(inner).encode(photo, quality)).header
+        assert header.arrangement == Arrangement.REC
+
+
+@pytest.mark.parametrize("gain", [0.9, 1.1])
+def test_auto_below_the_switch_takes_what_gains_more_than_it_costs(gain, monkeypatch, photo):
+    codec = codec_for("jpeg")
+    plain = codec._attempt
+    decibels = gain * SLOPE * math.log(2)
+    exact = open_photo(photo).pixels
+
+    def fake(prepared, quality, arrangement):
+        real = plain(prepared, quality, arrangement)
+        rec = arrangement == Arrangement.REC
+        error = round(100 / 10 ** (decibels / 20)) if rec else 100
+        wrong = np.where(exact < 128, exact + error, exact - error).astype(np.uint8)
+        return dataclasses.replace(
+            real, data=real.data[:200] * (2 if rec else 1), pixels=lambda: wrong
+        )
+
+    monkeypatch.setattr(codec, "_attempt", fake)
+    chosen = codec.attempt(codec.prepare(open_photo(photo)), 20)
+    assert len(chosen.data) == (400 if gain > 1 else 200)
+
+
+def test_auto_tries_nothing_at_the_lowest_rates(monkeypatch, photo):
+    codec = build("jpeg", certain=30.0)
+    tried = []
+    plain = codec._attempt
+    monkeypatch.setattr(codec, "_attempt", lambda *args: tried.append(args[2].name) or plain(*args))
+    codec.encode(photo, 29)
+    assert tried == ["BOTH"]
+    codec.encode(photo, 30)
+    assert tried == ["BOTH", "BOTH", "REC"]
 
 
 @pytest.mark.parametrize("inner", ["dct", "webp"])

@@ -1,5 +1,6 @@
 """Small images and profiles, made here."""
 
+import functools
 import io
 import struct
 
@@ -19,6 +20,7 @@ def encoded(image, format="PNG", **options):
     return stream.getvalue()
 
 
+@functools.cache  # the profile has the time in it
 def srgb_profile():
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import stat
 
 import numpy as np
@@ -219,6 +220,27 @@ def test_write_atomically_creates_and_replaces(tmp_path):
     write_atomically(str(path), b"two")
     assert path.read_bytes() == b"two"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_name_before_is_no_output_and_its_content_is_on_the_disk(tmp_path, monkeypatch):
+    names, synced = [], []
+    replace, fsync = os.replace, os.fsync
+
+    def note_and_sync(number):
+        synced.append(os.fstat(number).st_size)
+        fsync(number)
+
+    def note_and_replace(source, target):
+        names.append(source.name)
+        assert source.parent == tmp_path
+        assert synced == [4]
+        replace(source, target)
+
+    monkeypatch.setattr(output.os, "fsync", note_and_sync)
+    monkeypatch.setattr(output.os, "replace", note_and_replace)
+    write_atomically(tmp_path / "a.png", b"data")
+    assert len(names) == 1
+    assert re.fullmatch(r"\.ncz-[0-9a-f]{16}\.tmp", names[0])
 
 
 def test_a_new_file_has_the_usual_permissions(tmp_path):

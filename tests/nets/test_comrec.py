@@ -180,12 +180,6 @@ def test_inner_quality_rises_without_a_jump(a, b, half):
     assert -1e-9 <= change <= steepest * (high - low) + 1e-9
 
 
-@given(st.floats(1, 100), st.booleans())
-def test_inner_quality_of_dct_is_the_quality(quality, half):
-    own = ComRecConfig(inner="dct", switch=40.0, both=(2.0, 60.0, 90.0))
-    assert own.inner_quality(quality, half) == quality
-
-
 @pytest.mark.parametrize("switch", [1.0, 100.0])
 def test_a_switch_at_either_end_leaves_one_line(switch):
     config = ComRecConfig(inner="jpeg", switch=switch, both=(2.0, 50.0, 90.0))

@@ -1,0 +1,83 @@
+"""Doing the jobs of a command line: what is skipped, what fails, and the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import closing
+
+import click
+
+from neurocodec.cli import workers
+from neurocodec.cli.files import STANDARD, Job
+from neurocodec.cli.report import Failure, State, show
+from neurocodec.cli.workers import Work
+from neurocodec.errors import InvalidArgument
+
+
+def run(jobs: Sequence[Job], work: Work, *, clobber: bool, resume: bool, processes: int) -> None:
+    """Do each job. A job that fails is reported, and stops no other; the exit code is then 1.
+
+    clobber: whether to replace outputs. resume: leave out jobs that are done, see `is_done`.
+    processes: as many share the jobs, if there are several.
+    """
+    from tqdm import tqdm
+
+    context = click.get_current_context()
+    state = context.ensure_object(State)
+    todo = [job for job in jobs if not (resume and is_done(job))]
+    failed = False
+    hidden = len(jobs) == 1 or not sys.stderr.isatty()
+    with tqdm(
+        total=len(jobs), initial=len(jobs) - len(todo), unit="file", file=sys.stderr,
+        disable=hidden, leave=False,
+    ) as bar:  # fmt: skip
+        try:
+            with closing(_results(todo, work, clobber, processes)) as results:
+                for failure in results:
+                    if failure is not None:
+                        bar.clear()
+                        show(failure, state)
+                        failed = True
+                    bar.update()
+        except workers.WorkerError as error:
+            bar.clear()
+            show(error.failure, state)
+            failed = True
+    if failed:
+        context.exit(1)
+
+
+def is_done(job: Job) -> bool:
+    """Whether the output is there and newer than the input."""
+    if STANDARD in (job.source, job.target) or not os.path.isfile(job.target):
+        return False
+    try:
+        return os.stat(job.target).st_mtime_ns > os.stat(job.source).st_mtime_ns
+    except OSError:
+        return False  # whoever does the job will say why
+
+
+def _results(
+    jobs: Sequence[Job], work: Work, clobber: bool, processes: int
+) -> Generator[Failure | None, None, None]:
+    allowed = []
+    for job in jobs:
+        if not clobber and job.target != STANDARD and os.path.lexists(job.target):
+            exists = InvalidArgument(f"{job.target} exists: remove it or use --force")
+            yield Failure.of(exists, job.label)
+        else:
+            allowed.append(job)
+    if min(processes, len(allowed)) > 1:
+        yield from workers.results(work, allowed, processes)
+        return
+    if len(allowed) > 1:
+        work.prepare()
+    for job in allowed:
+        try:
+            work(job)
+        except Exception as error:
+            yield Failure.of(error, job.label)
+        else:
+            yield None
