@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -139,15 +140,12 @@ class ComRecCodec(Codec):
         else:
             picture = prepared.x[:, :, :height, :width]
         streams: tuple[bytes, ...]
+        offset, indices, size = 0, None, picture.shape[2:]
         if prepared.inner == Inner.DCT:
             streams, offset, indices = self._encode_dct(picture, asked, half)
-            carried = self._picture(indices, asked, half, *picture.shape[2:])
         else:
-            offset = 0
-            pixels = to_pixels(picture)
-            stream = INNERS[prepared.inner.name.lower()].encode(pixels, inner_quality)
-            streams = (stream,)
-            carried = None
+            inner = INNERS[prepared.inner.name.lower()]
+            streams = (inner.encode(to_pixels(picture), inner_quality),)
         header = ComRecHeader(
             quality=quality,
             arrangement=arrangement,
@@ -156,14 +154,15 @@ class ComRecCodec(Codec):
             grid_offset=offset,
         )
 
-        def decoded() -> np.ndarray:
-            if carried is None:
-                return self._restore(
-                    self._open(header, streams[0], height, width), header, height, width
-                )
+        @functools.cache  # `auto` looks, and so may a search for a target
+        def pixels() -> np.ndarray:
+            if indices is None:
+                carried = self._open(header, streams[0], height, width)
+            else:
+                carried = self._picture(indices, asked, half, *size)
             return self._restore(carried, header, height, width)
 
-        return Attempt(self.pack(photo, header, streams), quality, decoded)
+        return Attempt(self.pack(photo, header, streams), quality, pixels)
 
     def _encode_dct(
         self, picture: Tensor, quality: Tensor, half: bool

@@ -14,21 +14,26 @@ LOW, HIGH, STEP = 1.0, 100.0, 1 / 256
 def lowest_reaching(
     attempt: Callable[[float], T], measure: Callable[[T], float], target: float, name: str
 ) -> T:
-    """The attempt at the lowest quality whose measure is at least ``target``."""
+    """The attempt at the lowest quality whose measure is at least ``target``.
+
+    Each attempt is measured once: to score a picture takes as long as to code it.
+    """
     best = attempt(HIGH)
-    if measure(best) < target:
+    reached = measure(best)
+    if reached < target:
         raise InvalidArgument(
-            f"{name} {target:g} is out of reach: quality 100 gives {measure(best):.4g}; lower it"
+            f"{name} {target:g} is out of reach: quality 100 gives {reached:.4g}; lower it"
         )
     low, high = LOW, HIGH
     first = attempt(LOW)
     if measure(first) >= target:
         return first
-    while high - low > STEP and measure(best) > target * (1 + 1e-4):
+    while high - low > STEP and reached > target * (1 + 1e-4):
         middle = (low + high) / 2
         tried = attempt(middle)
-        if measure(tried) >= target:
-            best, high = tried, middle
+        found = measure(tried)
+        if found >= target:
+            best, reached, high = tried, found, middle
         else:
             low = middle
     return best

@@ -197,6 +197,19 @@ def test_auto_tries_nothing_at_the_lowest_rates(monkeypatch, photo):
     assert tried == ["BOTH", "BOTH", "REC"]
 
 
+def test_each_attempt_is_decoded_once(monkeypatch, photo):
+    """Both `auto` and the search for a target ask for its pixels."""
+    codec = build("jpeg")
+    calls = []
+    for name in ("_attempt", "_restore"):
+        plain = getattr(codec, name)
+        monkeypatch.setattr(
+            codec, name, lambda *args, name=name, plain=plain: calls.append(name) or plain(*args)
+        )
+    codec.encode(photo, target_psnr=35.3)
+    assert calls.count("_restore") == calls.count("_attempt") > 20
+
+
 @pytest.mark.parametrize("inner", ["dct", "webp"])
 @pytest.mark.parametrize("arrangement", ["both", "rec", "com"])
 def test_quality_buys_fidelity_with_bytes(inner, arrangement, large):
