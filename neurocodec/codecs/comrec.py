@@ -193,7 +193,7 @@ class ComRecCodec(Codec):
     def read_pixels(self, file: container.NczFile) -> np.ndarray:
         header = self._header(file)
         if header.inner == Inner.DCT:
-            indices, _ = self._read_symbols(file)
+            indices, _ = self._read_symbols(file, estimate=False)
             half = header.arrangement != Arrangement.REC
             asked = torch.tensor([header.inner_quality], device=self.device)
             carried = self._picture(indices, asked, half, *_carried_size(header, file))
@@ -231,7 +231,7 @@ class ComRecCodec(Codec):
                 "a stream of that format"
             )
         dct = self._dct
-        indices, _ = self._read_symbols(file)
+        indices, _ = self._read_symbols(file, estimate=False)
         rows, cols = indices[0].shape[1:]
         found = np.zeros((PLANES, rows, cols, BLOCK**2), np.int64)
         values = [
@@ -243,7 +243,9 @@ class ComRecCodec(Codec):
         return list(found)
 
     @torch.no_grad()
-    def _read_symbols(self, file: container.NczFile) -> tuple[list[Tensor], float]:
+    def _read_symbols(
+        self, file: container.NczFile, *, estimate: bool = True
+    ) -> tuple[list[Tensor], float]:
         header = self._header(file)
         dct = self._dct
         height, width = _carried_size(header, file)
@@ -253,8 +255,9 @@ class ComRecCodec(Codec):
         asked = torch.tensor([header.inner_quality], device=self.device, dtype=torch.float64)
         side = dct.side(asked, header.arrangement != Arrangement.REC, like)
         return symbols.decode(
-            self.context, dct.mus(side), self._coded, side, file.streams, header.grid_offset
-        )
+            self.context, dct.mus(side), self._coded, side, file.streams, header.grid_offset,
+            estimate=estimate,
+        )  # fmt: skip
 
     # Shared by both directions.
 

@@ -135,7 +135,7 @@ class CVQNCodec(Codec):
     # Decoding.
 
     def read_pixels(self, file: container.NczFile) -> np.ndarray:
-        indices, order, _ = self._read_symbols(file)
+        indices, order, _ = self._read_symbols(file, estimate=False)
         return self._pixels(indices, order, file.header.quality, file.height, file.width)
 
     def rate_report(self, data: bytes) -> RateReport:
@@ -145,7 +145,9 @@ class CVQNCodec(Codec):
         return RateReport(estimate, 8 * sum(map(len, file.streams)), 8 * len(data))
 
     @torch.no_grad()
-    def _read_symbols(self, file: container.NczFile) -> tuple[list[Tensor], Tensor, float]:
+    def _read_symbols(
+        self, file: container.NczFile, *, estimate: bool = True
+    ) -> tuple[list[Tensor], Tensor, float]:
         self.check(file)
         header = file.header
         assert isinstance(header, container.LearnedHeader)  # the container sees to it
@@ -160,10 +162,11 @@ class CVQNCodec(Codec):
         like = torch.empty(1, 1, rows, cols, device=self.device)
         q = torch.tensor([header.quality], device=self.device)
         side = self.model.side(level, q.double(), like.double())
-        indices, estimate = symbols.decode(
-            self.context, self.mus, self._coded(level), side, file.streams, header.grid_offset
-        )
-        return indices, order, estimate
+        indices, bits = symbols.decode(
+            self.context, self.mus, self._coded(level), side, file.streams, header.grid_offset,
+            estimate=estimate,
+        )  # fmt: skip
+        return indices, order, bits
 
     def check(self, file: container.NczFile) -> None:
         """Refuse what other weights, or no encoder of this model, could have written."""

@@ -124,6 +124,9 @@ def test_symbols_survive_coding(shape, masked):
         assert torch.equal(again, want)
     coded_bits = 8 * sum(map(len, streams))
     assert estimate * 0.99 <= coded_bits <= estimate * 1.01 + 32 * len(streams)
+    again, none = symbols.decode(model, mus, coded, side, streams, offset, estimate=False)
+    assert all(map(torch.equal, again, indices))
+    assert none == 0
 
 
 def test_what_is_coded_may_depend_on_the_groups_before():
