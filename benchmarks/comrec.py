@@ -19,10 +19,7 @@ where it falls apart: a BD-rate that counted those points would flatter whatever
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 
 import click
@@ -86,7 +83,9 @@ def measure(plan: Plan, data: Path, out: Path, threads: int | None = None) -> st
     head = "".join(f"# {name}: {value}\n" for name, value in facts.items())
     (out / "comrec.tsv").write_text(head + write_rows(rows, delimiter="\t"))
     if coded:
-        (out / "comrec_huffman.tsv").write_text(head + _tsv(coded))
+        (out / "comrec_huffman.tsv").write_text(
+            head + write_rows(coded, HuffmanRow, delimiter="\t")
+        )
     points = mean_points(rows)
     curves = {curve.name: curve for curve in curves_of(points)}
     for inner in plan.inners:
@@ -115,15 +114,6 @@ def huffman_rows(plan: Plan, images: Sequence[Path]) -> list[HuffmanRow]:
             streams = neurocodec.info(data).streams
             rows.append(HuffmanRow(path.name, quality, size.bytes, size.table_bytes, sum(streams)))
     return rows
-
-
-def _tsv(coded: Sequence[HuffmanRow]) -> str:
-    text = io.StringIO()
-    names = [field.name for field in fields(HuffmanRow)]
-    writer = csv.DictWriter(text, names, delimiter="\t", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in coded)
-    return text.getvalue()
 
 
 if __name__ == "__main__":

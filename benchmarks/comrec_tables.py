@@ -16,6 +16,7 @@ from neurocodec.evaluation.rows import Row
 
 RATES = (0.09, 0.5)
 """Bits per pixel over which BD-rates are taken."""
+EVERYTHING = (0.0, float("inf"))
 SCORES = {"psnr": "PSNR", "psnr_luma": "PSNR, luma", "ssim": "SSIM", "ssim_luma": "SSIM, luma"}
 
 INSIDE_NOTE = (
@@ -101,11 +102,8 @@ def asked(
         for quality, least in zip(JPEG_SIZES, ((2.5, 0.08), (1.8, 0.05)), strict=True):
             means = score_means(plan, rows, quality)
             for score, title in SCORES.items():
-                gain, digits = (
-                    means[score][2] - means[score][0],
-                    2 if score.startswith("psnr") else 3,
-                )
-                goal = least[0] if score.startswith("psnr") else least[1]
+                gain = means[score][2] - means[score][0]
+                goal, digits = (least[0], 2) if score.startswith("psnr") else (least[1], 3)
                 what = f"jpeg: {title} at the size of JPEG's quality {quality}"
                 shown = _signed(gain, digits)
                 found.append(Asked(what, f"≥ {_signed(goal, digits)}", shown, gain >= goal))
@@ -122,7 +120,7 @@ def asked(
     if {"dct", "jpeg"} <= {*plan.inners}:
         what = "dct: bytes at equal PSNR against jpeg in the middle"
         try:
-            span = _span(curves[plan.ours("jpeg")], curves[plan.ours("dct")])
+            span = _span(curves[plan.ours("jpeg")], curves[plan.ours("dct")], EVERYTHING)
             shown = f"{_signed(span.lowest)} to {_signed(span.highest)} %"
             met = span.highest < 0
         except InvalidArgument as error:
@@ -167,26 +165,20 @@ def at_size_table(plan: Plan, rows: Sequence[Row]) -> str:
 def middle_table(plan: Plan, rows: Sequence[Row], curves: dict[str, Curve]) -> str:
     """Markdown: least and largest change of bytes at equal PSNR, from jpeg to dct in the middle."""
     jpeg, dct = plan.ours("jpeg"), plan.ours("dct")
-    everything = (0.0, float("inf"))
     low, high = RATES
+    compared = [
+        ("mean of the images", curves, EVERYTHING),
+        (f"mean of the images, {low:g}–{high:g} bpp", curves, RATES),
+    ]
+    for image in dict.fromkeys(row.image for row in rows):
+        own = curves_of(mean_points(row for row in rows if row.image == image))
+        compared.append((image, {curve.name: curve for curve in own}, EVERYTHING))
     lines = []
-    for name, rates in (
-        ("mean of the images", everything),
-        (f"mean of the images, {low:g}–{high:g} bpp", RATES),
-    ):
+    for name, found, rates in compared:
         try:
-            lines.append([name, *_span_cells(_span(curves[jpeg], curves[dct], rates))])
+            lines.append([name, *_span_cells(_span(found[jpeg], found[dct], rates))])
         except InvalidArgument as error:
             lines.append([name, str(error), "–", "–"])
-    for image in dict.fromkeys(row.image for row in rows):
-        own = {
-            curve.name: curve
-            for curve in curves_of(mean_points(row for row in rows if row.image == image))
-        }
-        try:
-            lines.append([image, *_span_cells(_span(own[jpeg], own[dct]))])
-        except InvalidArgument as error:
-            lines.append([image, str(error), "–", "–"])
     return table(["", "dB in common", "best", "worst"], lines)
 
 
@@ -232,9 +224,7 @@ def _psnr_curve(curve: Curve) -> tuple[Sequence[float], Sequence[float]]:
     return curve.bpp, curve.psnr or ()
 
 
-def _span(
-    reference: Curve, test: Curve, rates: tuple[float, float] = (0.0, float("inf"))
-) -> RateSpan:
+def _span(reference: Curve, test: Curve, rates: tuple[float, float]) -> RateSpan:
     return rate_span(_psnr_curve(reference), _psnr_curve(test), rate_range=rates)
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,13 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
 }
 
 
-def write_rows(rows: list[Row], *, delimiter: str = ",", header: bool = True) -> str:
-    """The table as text, one line a row."""
+def write_rows(
+    rows: Sequence[Any], kind: Any = Row, *, delimiter: str = ",", header: bool = True
+) -> str:
+    """The table as text, one line a row; ``kind`` is their dataclass."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, delimiter=delimiter, lineterminator="\n")
+    columns = [f.name for f in fields(kind)]
+    writer = csv.DictWriter(text, columns, delimiter=delimiter, lineterminator="\n")
     if header:
         writer.writeheader()
     writer.writerows(asdict(row) for row in rows)
