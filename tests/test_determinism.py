@@ -1,30 +1,26 @@
-"""The settings of bitstream/determinism.py that a plain CPU can vary, on a few small files."""
+"""The settings of bitstream/determinism that a plain CPU can vary, on a few small files."""
 
-import importlib.util
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
+from bitstream.determinism.bench import BITSTREAM, Bench, conformance_files
+from bitstream.determinism.page import MAX_PIXEL_DIFFERENCE, Line, page, try_setting
+from bitstream.determinism.settings import SETTINGS as ALL_SETTINGS
+from bitstream.determinism.settings import obstacle
+from bitstream.determinism.trace import Outcome, codec_of, compare, laid_out, trace
 from neurocodec import coding, container
 from neurocodec.coding.grid import guard_for
 
-SCRIPT = Path(__file__).parents[1] / "bitstream" / "determinism.py"
-spec = importlib.util.spec_from_file_location("determinism", SCRIPT)
-determinism = importlib.util.module_from_spec(spec)
-sys.modules["determinism"] = determinism  # dataclasses look their module up
-spec.loader.exec_module(determinism)
-
-SETTINGS = [setting for setting in determinism.SETTINGS if setting.device == "cpu"]
+SETTINGS = [setting for setting in ALL_SETTINGS if setting.device == "cpu"]
 
 
 def small_files():
     """The largest conformance file of every model that codes symbols of its own."""
     chosen = {}
-    for name, data in determinism.conformance_files().items():
+    for name, data in conformance_files().items():
         file = container.read(data)
         header = file.header
         own = getattr(header, "inner", container.Inner.DCT) == container.Inner.DCT
@@ -35,13 +31,13 @@ def small_files():
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    return determinism.Bench(tmp_path_factory.mktemp("bench"), small_files())
+    return Bench(tmp_path_factory.mktemp("bench"), small_files())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name.strip("`"))
 def test_the_coder_gets_the_same_integers(bench, setting):
-    reason = determinism.obstacle(setting)
+    reason = obstacle(setting)
     if reason:
         pytest.skip(reason)
     version, outcomes = bench.run(setting)
@@ -53,7 +49,7 @@ def test_the_coder_gets_the_same_integers(bench, setting):
         assert outcome.logits > 1_000
         # Room to spare: the guard is a hundred times what the logits differ by.
         assert outcome.difference < guard_for(outcome.logits) / 100 < outcome.boundary
-        assert outcome.pixels <= determinism.MAX_PIXEL_DIFFERENCE
+        assert outcome.pixels <= MAX_PIXEL_DIFFERENCE
 
 
 @pytest.mark.slow
@@ -61,7 +57,7 @@ def test_a_child_that_fails_is_reported(bench):
     broken = replace(SETTINGS[0], layout="own", device="no such device")
     with pytest.raises(RuntimeError, match=r"exit code 1: .*no such device"):
         bench.run(broken)
-    line = determinism.try_setting(bench, broken)
+    line = try_setting(bench, broken)
     assert not line.good
     assert "did not run" in line.equal
 
@@ -70,22 +66,20 @@ def test_other_integers_are_noticed(bench, monkeypatch):
     """One grid index of all that is decoded, one higher."""
     name = bench.names[0]
     data = (bench.folder / f"{name}.ncz").read_bytes()
-    codec, reference = determinism.codec_of(data), bench.traces[name]
-    again = determinism.trace(codec, data)
-    same = determinism.compare(again, reference)
+    codec, reference = codec_of(data), bench.traces[name]
+    again = trace(codec, data)
+    same = compare(again, reference)
     assert same.equal
     assert same.difference == same.pixels == 0
     assert same.logits == reference.logits.size
     assert 0 < same.boundary == reference.boundary <= coding.LOGIT_STEP / 2
 
     altered = replace(again, logits=again.logits + 1e-7, pixels=again.pixels ^ 1)
-    outcome = determinism.compare(altered, reference)
+    outcome = compare(altered, reference)
     assert outcome.equal
     assert outcome.difference == pytest.approx(1e-7, rel=1e-3)
     assert outcome.pixels == 1
-    assert (
-        determinism.compare(replace(again, logits=again.logits[1:]), reference).difference is None
-    )
+    assert compare(replace(again, logits=again.logits[1:]), reference).difference is None
 
     snap, calls = coding.snap, []
 
@@ -97,19 +91,19 @@ def test_other_integers_are_noticed(bench, monkeypatch):
 
     reference_passes = len(container.read(data).streams)
     monkeypatch.setattr(coding, "snap", one_higher)
-    altered = determinism.trace(codec, data)
+    altered = trace(codec, data)
     assert len(calls) == reference_passes
     assert altered.grid != reference.grid
-    assert not determinism.compare(altered, reference).equal
+    assert not compare(altered, reference).equal
 
 
 def test_layout_of_the_weights_is_put_back(bench):
-    codec = determinism.codec_of((bench.folder / f"{bench.names[0]}.ncz").read_bytes())
+    codec = codec_of((bench.folder / f"{bench.names[0]}.ncz").read_bytes())
     weights = [p for p in (*codec.model.parameters(), *codec.context.parameters()) if p.dim() > 3]
     before = [weight.stride() for weight in weights]
     for layout in ("contiguous", "channels_last"):
         values = [weight.clone() for weight in weights]
-        with determinism.laid_out(codec, layout):
+        with laid_out(codec, layout):
             contiguous = [weight.is_contiguous() for weight in weights]
             assert all(contiguous) == (layout == "contiguous")
             assert all(map(torch.equal, values, weights))
@@ -118,25 +112,25 @@ def test_layout_of_the_weights_is_put_back(bench):
 
 def test_page_lists_every_setting(bench):
     lines = [
-        determinism.Line("2 threads", "2.13", "1 files, 5 logits", "yes", "0.0e+00", "1e-6", "0"),
-        determinism.Line("GPU", equal="not tried: no GPU"),
+        Line("2 threads", "2.13", "1 files, 5 logits", "yes", "0.0e+00", "1e-6", "0"),
+        Line("GPU", equal="not tried: no GPU"),
     ]
-    text = determinism.page(bench, bench.names, lines)
+    text = page(bench, bench.names, lines)
     assert "| 2 threads | 2.13 | 1 files, 5 logits | yes | 0.0e+00 | 1e-6 | 0 |" in text
     assert "| GPU |  |  | not tried: no GPU |  |  |  |" in text
     assert "distance of 1e-09" in text
 
 
 def test_lines_of_the_table(bench, monkeypatch):
-    good = determinism.Outcome(True, 100, 1e-13, 2e-6, 0)
-    bad = determinism.Outcome(False, 0, None, 0.0, 255, "damaged")
+    good = Outcome(True, 100, 1e-13, 2e-6, 0)
+    bad = Outcome(False, 0, None, 0.0, 255, "damaged")
     setting = replace(SETTINGS[0], needs=())
 
     def line(outcomes):
         monkeypatch.setattr(bench, "run", lambda setting: ("9.9", outcomes))
-        return determinism.try_setting(bench, setting)
+        return try_setting(bench, setting)
 
-    assert line({"a": good, "b": replace(good, pixels=1)}) == determinism.Line(
+    assert line({"a": good, "b": replace(good, pixels=1)}) == Line(
         setting.name, "9.9", "2 files, 200 logits", "yes", "1.0e-13", "2.0e-06", "1"
     )
     assert not line({"a": replace(good, pixels=2)}).good
@@ -144,16 +138,16 @@ def test_lines_of_the_table(bench, monkeypatch):
     assert (unequal.equal, unequal.difference) == ("**no**: b", "other logits")
     assert not unequal.good
     missing = replace(setting, needs=("avx9000", "sse-none"))
-    assert determinism.try_setting(bench, missing).equal == (
+    assert try_setting(bench, missing).equal == (
         "not tried: the processor has no avx9000, sse-none"
     )
 
 
 def test_the_shipped_table_knows_every_setting():
-    text = (SCRIPT.parent / "DETERMINISM.md").read_text()
-    for setting in determinism.SETTINGS:
+    text = (BITSTREAM / "DETERMINISM.md").read_text()
+    for setting in ALL_SETTINGS:
         assert f"| {setting.name} |" in text
     assert "**no**" not in text
     assert "did not run" not in text
-    conformance = json.loads((SCRIPT.parent / "conformance" / "manifest.json").read_text())
+    conformance = json.loads((BITSTREAM / "conformance" / "manifest.json").read_text())
     assert f"of the {len(conformance)} conformance files" in text
