@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from neurocodec import container, zoo
-from neurocodec.container import Arrangement, ComRecHeader, Group, Header, Inner
+from neurocodec.container import Arrangement, ComRecHeader, Group, Header, Inner, VAEHeader
 from neurocodec.container.layout import MAX_SIDE
 from neurocodec.errors import InvalidArgument, UnknownModel
 from neurocodec.threads import torch_threads
@@ -257,6 +257,8 @@ def _of_the_codec(header: Header) -> dict[str, Any]:
             "inner": header.inner.name.lower(),
             "inner_quality": header.inner_quality,
         }
+    if isinstance(header, VAEHeader):
+        return {"groups": header.groups, "channel_order": None, "importance": None}
     return {
         "groups": header.groups,
         "channel_order": header.channel_order,

@@ -126,7 +126,7 @@ class Codec(ABC):
     def pack(
         self,
         photo: Photo,
-        header: container.LearnedHeader | container.ComRecHeader,
+        header: container.Header,
         streams: tuple[bytes, ...],
     ) -> bytes:
         """The bytes of the file that holds them."""

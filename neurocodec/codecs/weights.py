@@ -12,8 +12,10 @@ from torch import nn
 
 from neurocodec.codecs.comrec import ComRecCodec
 from neurocodec.codecs.cvqn import CVQNCodec
+from neurocodec.codecs.vae import VAECodec
 from neurocodec.nets.comrec import ComRec, ComRecConfig
 from neurocodec.nets.cvqn import CVQN, CVQNConfig
+from neurocodec.nets.vae import VAE, VAEConfig
 from neurocodec.plain import from_dict, to_dict
 
 
@@ -34,6 +36,12 @@ KINDS = {
         CVQN, CVQNConfig, CVQNCodec, ("gain", "inverse_gain", "quantizers", "importance.weight")
     ),
     "comrec": Kind(ComRec, ComRecConfig, ComRecCodec, ("dct.full_steps", "dct.half_steps")),
+    "vae": Kind(
+        VAE,
+        VAEConfig,
+        VAECodec,
+        ("inverse_gain", "prior.gain", "prior.hyper_gain", "prior.log_unit"),
+    ),
 }
 
 

@@ -1,21 +1,26 @@
 """Entropy coding: logits to integer probabilities, and symbols to bytes and back.
 
-logits --snap--> grid indices --cdf_from_grid--> CDF --encode_symbols--> bytes. All that decides a
-bit is integer arithmetic from the grid indices on, so a file decodes alike on every machine.
+logits --snap--> grid indices --cdf_from_grid--> CDF --encode_symbols--> bytes, and the same with
+cdf_from_mixture for parameters of Gaussian mixtures. All that decides a bit is integer arithmetic
+from the grid indices on, so a file decodes alike on every machine.
 """
 
 from neurocodec.coding.cdf import cdf_from_grid, entropy_bits
 from neurocodec.coding.coder import Backend, decode_symbols, encode_symbols
 from neurocodec.coding.grid import LOGIT_STEP, boundary_distance, choose_offset, snap
+from neurocodec.coding.mixture import cdf_from_mixture, centres, grid_units
 
 __all__ = [
     "LOGIT_STEP",
     "Backend",
     "boundary_distance",
     "cdf_from_grid",
+    "cdf_from_mixture",
+    "centres",
     "choose_offset",
     "decode_symbols",
     "encode_symbols",
     "entropy_bits",
+    "grid_units",
     "snap",
 ]

@@ -24,6 +24,7 @@ from neurocodec.container.records import (
     LearnedHeader,
     Mode,
     NczFile,
+    VAEHeader,
     snap_quality,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "LearnedHeader",
     "Mode",
     "NczFile",
+    "VAEHeader",
     "describe",
     "read",
     "sizes",

@@ -11,6 +11,7 @@ from neurocodec.container.records import (
     Inner,
     LearnedHeader,
     Mode,
+    VAEHeader,
 )
 
 MAGIC = b"\x89NCZ"
@@ -18,8 +19,8 @@ MAGIC = b"\x89NCZ"
 
 VERSION = 1
 
-CVQN, COMREC = 1, 2
-CODECS = {CVQN: "cvqn", COMREC: "comrec"}
+CVQN, COMREC, VAE = 1, 2, 3
+CODECS = {CVQN: "cvqn", COMREC: "comrec", VAE: "vae"}
 """Wire ids of the codecs. Append only; SPEC.md has those that are reserved."""
 
 VARINT = 0
@@ -54,7 +55,7 @@ LEARNED = (
     Int("grid_offset", 1, 0, 255),
     Records("groups", 1, 8, Group, GROUP),
 )
-"""Attributes of LearnedHeader that are always there."""
+"""Attributes of LearnedHeader that are always there, and all those of VAEHeader."""
 
 COMREC_HEADER = (
     Fixed("quality", 2, 256, 25600),
@@ -68,6 +69,7 @@ COMREC_HEADER = (
 HEADERS: dict[int, tuple[type[Header], tuple[Field, ...]]] = {
     CVQN: (LearnedHeader, LEARNED),
     COMREC: (ComRecHeader, COMREC_HEADER),
+    VAE: (VAEHeader, LEARNED),
 }
 """The header of each codec: its record, and what of it is always there."""
 

@@ -98,7 +98,22 @@ class ComRecHeader:
     grid_offset: int = 0
 
 
-Header = LearnedHeader | ComRecHeader
+@dataclass(frozen=True)
+class VAEHeader:
+    """What VAE has to know to decode its streams, besides the weights.
+
+    quality: 1 to 100, a multiple of 1/256 (see :func:`snap_quality`).
+    grid_offset: shift of the grid of snapped mixtures, 0 to 255.
+    groups: 1 to 8 groups in coding order, of C <= 1024 channels together. Their levels are the odd
+    number of integers around the mean that any symbol of the group lies within.
+    """
+
+    quality: float
+    grid_offset: int
+    groups: tuple[Group, ...]
+
+
+Header = LearnedHeader | ComRecHeader | VAEHeader
 
 
 @dataclass(frozen=True)
@@ -110,7 +125,8 @@ class NczFile:
     model_digest: the first four bytes of the SHA-256 of the file of weights.
     width, height: in pixels, 1 to 2**31 - 1.
     mode: of the decoded image.
-    header: the fields of the codec: LearnedHeader for cvqn, ComRecHeader for comrec.
+    header: the fields of the codec: LearnedHeader for cvqn, ComRecHeader for comrec, VAEHeader for
+    vae.
     streams: 1 to 16 coded streams, each of any length; what a ComRecHeader allows.
     icc, exif, xmp: metadata as the image library gives it, at most 64 MiB each, or None.
     alpha: a PNG stream holding the alpha channel as greyscale, opaque to the container, or None.

@@ -139,9 +139,12 @@ class FastRecCNN(nn.Module):
         assert self.tail.bias is not None
         nn.init.zeros_(self.tail.bias)
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, more: Tensor | None = None) -> Tensor:
+        """more: (B, features, H/4, W/4), what else is known of the picture."""
         embedding = F.relu(self.embed(condition))
         features = self.head(F.pixel_unshuffle(x - 0.5, 4))
+        if more is not None:
+            features = features + more
         for block in self.blocks:
             features = block(features, embedding)
         return x + F.pixel_shuffle(self.tail(features), 4)

@@ -9,13 +9,11 @@ import torch
 from torch import Generator, Tensor, nn
 
 from neurocodec.errors import InvalidArgument
-from neurocodec.nets.cvqn import CVQN, CVQNConfig
+from neurocodec.nets.cvqn import CVQN, CVQNConfig, Output
 from neurocodec.training.loss import Losses, rate_distortion
 from neurocodec.training.recipe import CVQNRecipe, LossConfig
 from neurocodec.training.reconstruction import refresh_importance
-from neurocodec.training.system import System, stratified
-
-VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
+from neurocodec.training.system import System, judge_rates, stratified
 
 
 class CVQNSystem(System):
@@ -43,26 +41,13 @@ class CVQNSystem(System):
         quality = stratified(batch, generator).to(x.device)
         use_map = torch.rand(batch, generator=generator) < self.config.map_share
         output = model(x, quality, use_map.to(x.device))
-        return rate_distortion(x, output, quality, self.config.loss)
+        penalty = map_penalty(output, x, self.config.loss)
+        penalty = penalty + self.config.loss.likelihood * output.quantizer_nll
+        return rate_distortion(x, output.x_hat, output.bits, quality, self.config.loss, penalty)
 
     def judge(self, model: CVQN, crops: Tensor) -> list[dict[str, Any]]:
         """Bits are estimates."""
-        rows = []
-        for quality in VALIDATION_QUALITIES:
-            results = []
-            for x in crops.split(4):
-                qualities = torch.full((x.shape[0],), quality, device=x.device)
-                output = model(x, qualities)
-                output = output._replace(x_hat=output.x_hat.clamp(0, 1))
-                results.append(
-                    rate_distortion(x, output, qualities, LossConfig(distortion="ms-ssim"))
-                )
-            means = {
-                key: torch.cat([getattr(result, key) for result in results]).mean().item()
-                for key in ("bpp", "psnr", "ms_ssim")
-            }
-            rows.append({"quality": quality, **means})
-        return rows
+        return judge_rates(model, crops)
 
     def begin(self, model: CVQN, other: Any, where: str) -> None:
         """The recipe's model may have further groups of channels behind those of the file: they
@@ -81,6 +66,17 @@ class CVQNSystem(System):
             assert crops is not None
             refresh_importance(model, crops[:4].to(model.gain.log_gain.device))
             average.importance.weight.copy_(model.importance.weight)
+
+
+def map_penalty(output: Output, x: Tensor, config: LossConfig) -> Tensor:
+    """What the importance map is taken to cost, in bits per pixel: (B,)."""
+    if output.importance is None:
+        return torch.zeros_like(output.bits)
+    m = output.importance
+    variation = (m[:, :, 1:] - m[:, :, :-1]).abs().sum((1, 2, 3)) + (
+        m[:, :, :, 1:] - m[:, :, :, :-1]
+    ).abs().sum((1, 2, 3))
+    return config.map_smoothness * variation / (x.shape[2] * x.shape[3])
 
 
 def grows_from(larger: CVQNConfig, smaller: CVQNConfig) -> bool:

@@ -28,7 +28,8 @@ def averaged(
     """
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     config = recipe.build(state["recipe"]) if under is None else recipe.load(under)
-    model = system_of(config).build()
+    system = system_of(config)
+    model = system.build()
     try:
         model.load_state_dict(state["average"])
     except RuntimeError as error:
@@ -36,7 +37,8 @@ def averaged(
             f"{checkpoint} holds networks of another shape than the recipe's: freeze it under the "
             "recipe that it was trained with"
         ) from error
-    return config, model.eval().requires_grad_(False), state["step"]
+    model = system.finished(model.eval().requires_grad_(False))
+    return config, model, state["step"]
 
 
 def freeze(

@@ -8,7 +8,6 @@ import torch
 from pytorch_msssim import ms_ssim
 from torch import Tensor
 
-from neurocodec.nets.cvqn import Output
 from neurocodec.nets.gain import QUALITY_MAX, QUALITY_MIN
 from neurocodec.training.recipe import LossConfig
 
@@ -33,25 +32,27 @@ def geometric(quality: Tensor, low: float, high: float) -> Tensor:
     return low * (high / low) ** share
 
 
-def rate_distortion(x: Tensor, output: Output, quality: Tensor, config: LossConfig) -> Losses:
-    """Loss of one batch. x: (B, 3, H, W) in [0, 1], H and W above 160 where MS-SSIM counts."""
-    pixels = x.shape[2] * x.shape[3]
-    bpp = output.bits / pixels
-    mse = torch.mean((output.x_hat - x) ** 2, dim=(1, 2, 3))
+def rate_distortion(
+    x: Tensor,
+    x_hat: Tensor,
+    bits: Tensor,
+    quality: Tensor,
+    config: LossConfig,
+    penalty: Tensor | float = 0.0,
+) -> Losses:
+    """Loss of one batch. x, x_hat: (B, 3, H, W), x in [0, 1], H and W above 160 where MS-SSIM
+    counts; bits, quality: (B,); penalty: (B,) or a scalar, what else there is to pay, in bpp.
+    """
+    bpp = bits / (x.shape[2] * x.shape[3])
+    mse = torch.mean((x_hat - x) ** 2, dim=(1, 2, 3))
     weight = distortion_weight(quality, config)
     if config.distortion == "ms-ssim":
-        similarity = ms_ssim(output.x_hat, x, data_range=1.0, size_average=False)
+        similarity = ms_ssim(x_hat, x, data_range=1.0, size_average=False)
         distortion = 1 - similarity + config.mse_share * mse
     else:
         similarity = torch.full_like(mse, float("nan"))
         distortion = mse * 255**2
-    total = weight * distortion + bpp + config.likelihood * output.quantizer_nll
-    if output.importance is not None:
-        m = output.importance
-        variation = (m[:, :, 1:] - m[:, :, :-1]).abs().sum((1, 2, 3)) + (
-            m[:, :, :, 1:] - m[:, :, :, :-1]
-        ).abs().sum((1, 2, 3))
-        total = total + config.map_smoothness * variation / pixels
+    total = weight * distortion + bpp + penalty
     middle = (config.weight[0] * config.weight[1]) ** 0.5
     total = total * (middle / weight) ** config.balance
     psnr = -10 * torch.log10(mse.detach().clamp(min=1e-10))

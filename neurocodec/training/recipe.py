@@ -11,6 +11,7 @@ import yaml
 from neurocodec.errors import InvalidArgument
 from neurocodec.nets.comrec import ComRecConfig
 from neurocodec.nets.cvqn import CVQNConfig
+from neurocodec.nets.vae import VAEConfig
 from neurocodec.plain import from_dict, to_dict
 
 
@@ -44,7 +45,8 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam with a rate for each part; ``spread`` is the quantizer's π and σ."""
+    """Adam with a rate for each part; ``spread`` is the quantizer's π and σ. ``kernels``: what
+    moves the kernels of the larger convolutions, at the same rates."""
 
     transforms: float = 1e-4
     context: float = 1e-4
@@ -57,6 +59,7 @@ class OptimizerConfig:
     warmup: int = 0
     milestones: tuple[int, ...] = (200, 300, 350)  # epochs
     factor: float = 0.2
+    kernels: Literal["adam", "muon"] = "adam"
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,18 @@ class ComRecRecipe(Recipe):
     loss: ComRecLossConfig = field(default_factory=ComRecLossConfig)
 
 
-AnyRecipe = CVQNRecipe | ComRecRecipe
-RECIPES: dict[str, type[CVQNRecipe] | type[ComRecRecipe]] = {
+@dataclass(frozen=True)
+class VAERecipe(Recipe):
+    codec: Literal["vae"] = "vae"
+    model: VAEConfig = field(default_factory=VAEConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+
+AnyRecipe = CVQNRecipe | ComRecRecipe | VAERecipe
+RECIPES: dict[str, type[CVQNRecipe] | type[ComRecRecipe] | type[VAERecipe]] = {
     "cvqn": CVQNRecipe,
     "comrec": ComRecRecipe,
+    "vae": VAERecipe,
 }
 
 

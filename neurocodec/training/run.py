@@ -20,10 +20,11 @@ from tqdm import tqdm
 from neurocodec.codecs import weights
 from neurocodec.plain import to_dict
 from neurocodec.threads import torch_threads
-from neurocodec.training import data, recipe
+from neurocodec.training import data, muon, recipe
 from neurocodec.training.comrec import ComRecSystem
 from neurocodec.training.cvqn import CVQNSystem
 from neurocodec.training.system import System
+from neurocodec.training.vae import VAESystem
 
 VALIDATION_CROP = 256
 CURVES = ("step", "quality", "bpp", "psnr", "ms_ssim", "seconds")
@@ -31,18 +32,32 @@ CURVES = ("step", "quality", "bpp", "psnr", "ms_ssim", "seconds")
 
 def system_of(config: recipe.AnyRecipe) -> System:
     """The codec's share of the loop."""
-    return CVQNSystem(config) if isinstance(config, recipe.CVQNRecipe) else ComRecSystem(config)
+    match config:
+        case recipe.CVQNRecipe():
+            return CVQNSystem(config)
+        case recipe.ComRecRecipe():
+            return ComRecSystem(config)
+        case recipe.VAERecipe():
+            return VAESystem(config)
 
 
-def parameter_groups(
+def optimizers(
     system: System, model: nn.Module, config: recipe.OptimizerConfig
-) -> list[dict]:
-    """Parameters by part, each with its own rate."""
-    groups: dict[str, list[nn.Parameter]] = {}
+) -> list[torch.optim.Optimizer]:
+    """Adam, and Muon where the recipe has it; parameters by part, each with its own rate."""
+    adam: dict[str, list[nn.Parameter]] = {}
+    kernels: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        groups.setdefault(system.part(name), []).append(parameter)
-    return [{"params": v, "lr": getattr(config, k), "base": getattr(config, k)}
-            for k, v in groups.items()]  # fmt: skip
+        if parameter.requires_grad:
+            taken = kernels if config.kernels == "muon" and muon.suits(parameter) else adam
+            taken.setdefault(system.part(name), []).append(parameter)
+
+    def groups(parts: dict[str, list[nn.Parameter]]) -> list[dict[str, Any]]:
+        rates = {part: getattr(config, part) for part in parts}
+        return [{"params": parts[k], "lr": rate, "base": rate} for k, rate in rates.items()]
+
+    made: list[torch.optim.Optimizer] = [torch.optim.Adam(groups(adam), fused=True)]
+    return [*made, muon.Muon(groups(kernels))] if kernels else made
 
 
 def learning_rate(step: int, total: int, per_epoch: int, config: recipe.OptimizerConfig) -> float:
@@ -68,9 +83,7 @@ class Trainer:
             torch.manual_seed(config.seed)
             self.model = self.system.build().to(self.device)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizer = torch.optim.Adam(
-            parameter_groups(self.system, self.model, config.optimizer), fused=True
-        )
+        self.optimizers = optimizers(self.system, self.model, config.optimizer)
         held_out = min(config.data.validation, max(len(photos) - 1, 0))
         large = [p for p in photos if min(p.shape[1:]) >= VALIDATION_CROP][:held_out]
         held = {id(p) for p in large}
@@ -88,15 +101,16 @@ class Trainer:
         config = self.config
         x = self.crops.next(self.device).contiguous(memory_format=torch.channels_last)
         losses = self.system.loss(self.model, x, self.step, self.generator)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         losses.total.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip)
         factor = learning_rate(
             self.step, self.total_steps, self.crops.steps_per_epoch, config.optimizer
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["base"] * factor
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["base"] * factor
+            optimizer.step()
         self.step += 1
         self._track()
         epochs = self.step / self.crops.steps_per_epoch
@@ -129,20 +143,27 @@ class Trainer:
             "step": self.step,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "generator": self.generator.get_state(),
         }
 
     def restore(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.generator.set_state(state["generator"])
         self.step = state["step"]
 
     def begin_with(self, path: Path) -> None:
-        """Take over the networks of a weights file, as far as the codec's `System.begin` allows."""
-        networks = weights.model_from_bytes(path.read_bytes())
+        """Take over the networks of a weights file, or the averaged ones of a checkpoint, as far as
+        the codec's `System.begin` allows."""
+        if path.suffix == ".pt":
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            networks = system_of(recipe.build(state["recipe"])).build()
+            networks.load_state_dict(state["average"])
+        else:
+            networks = weights.model_from_bytes(path.read_bytes())
         for model in (self.model, self.average):
             self.system.begin(model, networks, str(path))
 

@@ -8,7 +8,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from neurocodec.training.loss import Losses
+from neurocodec.training.loss import Losses, rate_distortion
+from neurocodec.training.recipe import LossConfig
+
+VALIDATION_QUALITIES = (10.0, 30.0, 50.0, 70.0, 90.0)
+JUDGED_BY = LossConfig(distortion="ms-ssim")
 
 
 class System(ABC):
@@ -34,10 +38,32 @@ class System(ABC):
     def begin(self, model: Any, other: Any, where: str) -> None:
         """Take over another model's parameters. Raises InvalidArgument where they do not fit."""
 
+    def finished(self, model: Any) -> nn.Module:
+        """The networks to ship, of those that were trained."""
+        return model
+
     def after_step(  # noqa: B027 - most codecs have nothing to do here
         self, model: Any, average: Any, epochs: float, crops: Tensor | None
     ) -> None:
         """Called after each step; ``epochs`` is how many are done."""
+
+
+def judge_rates(model: Any, crops: Tensor) -> list[dict[str, Any]]:
+    """Validation of networks called with crops and qualities that give ``x_hat`` and ``bits``."""
+    rows = []
+    for quality in VALIDATION_QUALITIES:
+        results = []
+        for x in crops.split(4):
+            qualities = torch.full((x.shape[0],), quality, device=x.device)
+            output = model(x, qualities)
+            x_hat = output.x_hat.clamp(0, 1)
+            results.append(rate_distortion(x, x_hat, output.bits, qualities, JUDGED_BY))
+        means = {
+            key: torch.cat([getattr(result, key) for result in results]).mean().item()
+            for key in ("bpp", "psnr", "ms_ssim")
+        }
+        rows.append({"quality": quality, **means})
+    return rows
 
 
 def stratified(batch: int, generator: Generator) -> Tensor:

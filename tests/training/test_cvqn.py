@@ -8,8 +8,8 @@ import torch
 from neurocodec.errors import InvalidArgument
 from neurocodec.nets.cvqn import CVQN
 from neurocodec.training import recipe
-from neurocodec.training.cvqn import VALIDATION_QUALITIES, CVQNSystem, grows_from
-from neurocodec.training.system import stratified
+from neurocodec.training.cvqn import CVQNSystem, grows_from
+from neurocodec.training.system import VALIDATION_QUALITIES, stratified
 from tests.training.conftest import TINY
 
 SMALL = recipe.build(TINY).model

@@ -104,7 +104,7 @@ def test_every_field_of_a_comrec_recipe_is_read():
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ({"codec": "vae"}, "codec 'vae' is not one of cvqn, comrec"),
+        ({"codec": "rnn"}, "codec 'rnn' is not one of cvqn, comrec, vae"),
         ({"codec": None}, "codec None is not one of"),
         (["name"], r"expected a mapping, found \['name'\]"),
         ({"codec": "comrec"}, "'name'"),

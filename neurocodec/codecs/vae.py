@@ -1,0 +1,280 @@
+"""The VAE codec: photographs to .ncz files and back with the networks of `nets.vae`.
+
+Integers of the hyper-latent are coded first, under fixed tables; then the latent's, group by group
+and pass by pass, under mixtures that a prior in float64 predicts from all that went before. The
+mixtures' parameters are snapped to the coder's grids (DESIGN 5).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neurocodec import coding, container
+from neurocodec.codecs.base import Attempt, Codec, pad, to_pixels, to_tensor
+from neurocodec.codecs.symbols import RateReport
+from neurocodec.coding.cdf import MAX_LEVELS
+from neurocodec.errors import CorruptStream, InvalidArgument, MalformedHeader
+from neurocodec.image import Photo
+from neurocodec.nets import gaussian
+from neurocodec.nets.passes import pass_numbers
+from neurocodec.nets.vae import HYPER, HYPER_LEVELS, STRIDE, VAE, Prior
+
+CODEC_ID = 3
+# (group, mixtures (N, 3K) float64, where (n, h, w) bool) -> integers (N,) float64 there
+Exchange = Callable[[int, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the analysis networks give; every quality is coded from it."""
+
+    photo: Photo
+    latent: Tensor  # (1, C, h, w)
+    hyper: Tensor  # (1, Z, ⌈h/4⌉, ⌈w/4⌉)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One stream's symbols before they are coded: how far each integer lies from its centre."""
+
+    group: int
+    parameters: NDArray[np.float64]  # (N, 3K), in units of the grid
+    indices: NDArray[np.int32]  # (N, 3K), snapped
+    centre: NDArray[np.int64]  # (N,)
+    distance: NDArray[np.int64]  # (N,)
+
+
+@torch.no_grad()
+def walk(
+    prior: Prior, hyper: Tensor, quality: Tensor, rows: int, cols: int, exchange: Exchange
+) -> tuple[Tensor, Tensor]:
+    """Visit every pass in coding order and exchange its mixtures for its integers.
+
+    prior: in float64, as are hyper (1, Z, ⌈h/4⌉, ⌈w/4⌉), integers, and quality (1,). Returns the
+    integers of the latent and what to add to them, (1, C, h, w) float64 each.
+    """
+    seen = prior.describe(hyper, quality, rows, cols)
+    integers, shifts = [], []
+    for number, (group, unit) in enumerate(zip(prior.parts, prior.units(quality), strict=True)):
+        base = group.condition(seen)
+        values = seen.new_zeros(1, group.size, rows, cols)
+        shift = torch.zeros_like(values)
+        order = pass_numbers(group.passes, rows, cols, seen.device)
+        for index in range(group.passes):
+            now = order == index
+            if not bool(now.any()):
+                continue
+            looked = group.look(base, values / unit, index)[:, :, now]
+            mixtures, expected = group.say(looked[..., None], unit)
+            where = now.expand(group.size, -1, -1)
+            values[0, where] = exchange(number, mixtures.flatten(0, 3), where)
+            shift[0, where] = expected.flatten()
+        integers.append(values)
+        shifts.append(shift)
+        seen = torch.cat([seen, values / unit], dim=1)
+    return torch.cat(integers, dim=1), torch.cat(shifts, dim=1)
+
+
+class VAECodec(Codec):
+    """Encodes and decodes with one set of weights; safe to share between threads.
+
+    model: the networks, in float32. rate_aware: see `_quantize`.
+    """
+
+    codec_id = CODEC_ID
+    block = STRIDE
+
+    def __init__(
+        self,
+        model: VAE,
+        *,
+        name: str = "vae",
+        wire_id: int = 0,
+        digest: bytes = bytes(4),
+        device: str | torch.device = "cpu",
+        default_map: bool = False,
+        rate_aware: float = 0.15,
+    ) -> None:
+        super().__init__(name=name, wire_id=wire_id, digest=digest, device=device)
+        self.rate_aware = rate_aware
+        self.model = model.to(self.device).eval().requires_grad_(False)
+        for network in (self.model.analysis, self.model.synthesis):
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.prior = copy.deepcopy(self.model.prior).double()
+        self.scale = coding.grid_units(self.model.config.components)
+        self.hyper_cdf = self.model.hyper_cdf.cpu().numpy().astype(np.uint16).view(np.int16)
+
+    # Encoding.
+
+    @torch.no_grad()
+    def prepare(  # type: ignore[override]
+        self, photo: Photo, *, roi: Any = None, importance: bool | None = None
+    ) -> Analysis:
+        """Raises InvalidArgument for a region of interest: these networks have no map for it."""
+        if roi is not None or importance:
+            raise InvalidArgument(
+                f"model {self.name} has no importance map: encode without a region of interest"
+            )
+        x = pad(to_tensor(photo, self.device), STRIDE)
+        latent, hyper = self.model.analyse(x.contiguous(memory_format=torch.channels_last))
+        return Analysis(photo, latent, hyper)
+
+    @torch.no_grad()
+    def attempt(self, prepared: Analysis, quality: float) -> Attempt:
+        q = torch.tensor([quality], device=self.device)
+        reach = HYPER_LEVELS // 2
+        hyper = (prepared.hyper * self.model.prior.hyper_gain(q)).round().clamp(-reach, reach)
+        steps = prepared.latent * self.model.prior.gain(q)
+        offset, clear = 0, -1
+        while clear != offset:  # once, but for the rare picture that needs another offset
+            offset = max(clear, 0)
+            values, shifts, passes = self._passes(steps, hyper.double(), q.double(), offset)
+            clear = coding.choose_offset([one.parameters for one in passes])
+        levels = [3] * len(self.model.config.groups)
+        for one in passes:
+            widest = 2 * int(np.abs(one.distance).max()) + 1
+            levels[one.group] = max(levels[one.group], widest)
+        streams = [self._encode_hyper(hyper)]
+        for one in passes:
+            cdf = coding.cdf_from_mixture(one.indices, one.centre, levels[one.group])
+            symbols = (one.distance + levels[one.group] // 2).astype(np.int16)
+            streams.append(coding.encode_symbols(cdf, symbols))
+        header = container.VAEHeader(
+            quality=quality,
+            grid_offset=offset,
+            groups=tuple(map(container.Group, self.model.config.groups, levels)),
+        )
+        height, width = prepared.photo.pixels.shape[:2]
+        return Attempt(
+            self.pack(prepared.photo, header, tuple(streams)),
+            quality,
+            lambda: self._pixels(values + shifts, quality, height, width),
+        )
+
+    def _passes(
+        self, steps: Tensor, hyper: Tensor, quality: Tensor, offset: int
+    ) -> tuple[Tensor, Tensor, list[Pass]]:
+        """Quantize a latent in steps (1, C, h, w), pass by pass, under the grid's ``offset``.
+
+        Returns its integers and their shifts, as `walk` does, and what is to be coded.
+        """
+        rows, cols = steps.shape[2:]
+        wanted = steps[0].double().split(self.model.config.groups)
+        passes: list[Pass] = []
+
+        def choose(group: int, mixtures: Tensor, where: Tensor) -> Tensor:
+            parameters = mixtures.cpu().numpy() * self.scale
+            indices = coding.snap(parameters, offset)
+            centre = coding.centres(indices)
+            near = torch.from_numpy(centre).to(mixtures)
+            values = self._quantize(wanted[group][where], mixtures, near)
+            distance = (values - near).long().cpu().numpy()
+            passes.append(Pass(group, parameters, indices, centre, distance))
+            return values
+
+        values, shifts = walk(self.prior, hyper, quality, rows, cols, choose)
+        return values, shifts, passes
+
+    def _quantize(self, wanted: Tensor, mixtures: Tensor, centre: Tensor) -> Tensor:
+        """The nearest integer, or its neighbour on the centre's side where that saves enough bits.
+
+        An integer costs its squared distance and ``rate_aware`` times its bits. Where the step is
+        the best one for its rate, a squared step is worth about 1/rate_aware bits.
+        """
+        reach = (MAX_LEVELS - 1) // 2
+        nearest = wanted.round().clamp(centre - reach, centre + reach)
+        if not self.rate_aware:
+            return nearest
+        away = nearest != centre
+        far, at, mixture = nearest[away], wanted[away], mixtures[away]
+        closer = far + torch.sign(centre[away] - far)
+        saved = gaussian.bits(mixture, far) - gaussian.bits(mixture, closer)
+        paid = (closer - at).square() - (far - at).square()
+        nearest[away] = torch.where(paid < self.rate_aware * saved, closer, far)
+        return nearest
+
+    def _encode_hyper(self, hyper: Tensor) -> bytes:
+        symbols = hyper[0].cpu().numpy().astype(np.int16) + HYPER_LEVELS // 2
+        cdf = self.hyper_cdf.repeat(symbols[0].size, axis=0)
+        return coding.encode_symbols(cdf, symbols.ravel())
+
+    # Decoding.
+
+    def read_pixels(self, file: container.NczFile) -> np.ndarray:
+        values, _ = self._read_values(file)
+        return self._pixels(values, file.header.quality, file.height, file.width)
+
+    def rate_report(self, data: bytes) -> RateReport:
+        """Estimated, coded and file bits of an .ncz file."""
+        file = container.read(data)
+        _, estimate = self._read_values(file)
+        return RateReport(estimate, 8 * sum(map(len, file.streams)), 8 * len(data))
+
+    @torch.no_grad()
+    def _read_values(self, file: container.NczFile) -> tuple[Tensor, float]:
+        """The latent (1, C, h, w) in integers and their shifts, and its cross-entropy in bits."""
+        self.check(file)
+        assert isinstance(file.header, container.VAEHeader)
+        offset = file.header.grid_offset
+        rows, cols = -(-file.height // STRIDE), -(-file.width // STRIDE)
+        levels = [group.levels for group in file.header.groups]
+        passes = sum(self.model.config.passes)
+        streams = list(file.streams)
+        hyper, estimate = self._decode_hyper(streams.pop(0), -(-rows // HYPER), -(-cols // HYPER))
+
+        def exchange(group: int, mixtures: Tensor, where: Tensor) -> Tensor:
+            nonlocal estimate
+            if not streams:
+                raise CorruptStream(
+                    f"{len(file.streams)} coded streams are too few for {passes} passes: "
+                    "re-encode the picture"
+                )
+            scaled = mixtures.cpu().numpy() * self.scale
+            indices = coding.snap(scaled, offset)
+            centre = coding.centres(indices)
+            cdf = coding.cdf_from_mixture(indices, centre, levels[group])
+            symbols = coding.decode_symbols(cdf, streams.pop(0))
+            values = symbols - levels[group] // 2 + centre
+            integers = torch.from_numpy(values).to(mixtures)
+            estimate += float(gaussian.bits(mixtures, integers).sum())
+            return integers
+
+        q = torch.tensor([file.header.quality], device=self.device)
+        values, shifts = walk(self.prior, hyper, q.double(), rows, cols, exchange)
+        if streams:
+            raise CorruptStream(
+                f"{len(streams)} coded streams too many for {passes} passes: re-encode the picture"
+            )
+        return values + shifts, estimate
+
+    def _decode_hyper(self, stream: bytes, rows: int, cols: int) -> tuple[Tensor, float]:
+        cdf = self.hyper_cdf.repeat(rows * cols, axis=0)
+        symbols = coding.decode_symbols(cdf, stream)
+        values = symbols.astype(np.float64).reshape(1, -1, rows, cols) - HYPER_LEVELS // 2
+        return torch.from_numpy(values).to(self.device), coding.entropy_bits(cdf, symbols)
+
+    def check(self, file: container.NczFile) -> None:
+        """Refuse what other weights, or no encoder of this model, could have written."""
+        super().check(file)
+        assert isinstance(file.header, container.VAEHeader)  # the container sees to it
+        sizes = tuple(group.size for group in file.header.groups)
+        if sizes != self.model.config.groups:
+            raise MalformedHeader(
+                f"channel groups of {sizes} are not those of model {self.name}, "
+                f"{self.model.config.groups}: the file was not made by it"
+            )
+
+    @torch.no_grad()
+    def _pixels(self, values: Tensor, quality: float, height: int, width: int) -> np.ndarray:
+        """Integers with their shifts -> decoded pixels (H, W, 3) uint8."""
+        q = torch.tensor([quality], device=self.device)
+        latent = values.float().contiguous(memory_format=torch.channels_last)
+        return to_pixels(self.model.synthesise(latent, q)[:, :, :height, :width])

@@ -1,0 +1,107 @@
+"""How the variational autoencoder is trained (see `system`)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Generator, Tensor, nn
+
+from neurocodec.coding.cdf import TOTAL
+from neurocodec.errors import InvalidArgument, MissingDependency
+from neurocodec.nets.comrec import ComRec
+from neurocodec.nets.vae import HYPER_LEVELS, VAE, Output
+from neurocodec.training.loss import Losses, rate_distortion
+from neurocodec.training.recipe import VAERecipe
+from neurocodec.training.system import System, judge_rates, stratified
+
+
+class TrainedVAE(nn.Module):
+    """The networks, and the bottleneck that learns how the hyper-latent is distributed."""
+
+    def __init__(self, networks: VAE) -> None:
+        super().__init__()
+        try:
+            from compressai.entropy_models import EntropyBottleneck
+        except ImportError as error:
+            raise MissingDependency(
+                f"training a vae needs compressai, which cannot be imported ({error}): "
+                "pip install compressai with a torchvision that fits torch"
+            ) from error
+        self.networks = networks
+        self.bottleneck = EntropyBottleneck(networks.config.hyper, init_scale=4)
+        # Its quantiles, and with them the medians, stay where they are: integers are integers.
+        self.bottleneck.quantiles.requires_grad_(False)
+
+    def forward(self, x: Tensor, quality: Tensor) -> Output:
+        return self.networks(x, quality, self.bottleneck)
+
+
+class VAESystem(System):
+    """End to end, all qualities at once."""
+
+    def __init__(self, config: VAERecipe) -> None:
+        self.config = config
+
+    def build(self) -> nn.Module:
+        model = TrainedVAE(VAE(self.config.model))
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def part(self, name: str) -> str:
+        if "gain" in name or "unit" in name:
+            return "gains"
+        prior = name.startswith(("bottleneck", "networks.prior", "networks.hyper"))
+        return "context" if prior else "transforms"
+
+    def loss(self, model: TrainedVAE, x: Tensor, step: int, generator: Generator) -> Losses:
+        quality = stratified(x.shape[0], generator).to(x.device)
+        # The bottleneck's noise is of torch's own state: seeded, a run can be resumed exactly.
+        seed = int(torch.randint(2**31, (1,), generator=generator))
+        with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+            torch.manual_seed(seed)
+            output = model(x, quality)
+        return rate_distortion(x, output.x_hat, output.bits, quality, self.config.loss)
+
+    def judge(self, model: TrainedVAE, crops: Tensor) -> list[dict[str, Any]]:
+        """Bits are estimates."""
+        return judge_rates(model, crops)
+
+    def begin(self, model: TrainedVAE, other: Any, where: str) -> None:
+        """A VAE of the same shape; with its bottleneck, if it comes from a checkpoint. Or, for a
+        start, the RecCNN of a ComRec, which then restores the block transform."""
+        source: dict[str, Tensor] = other.state_dict()
+        if isinstance(other, VAE):
+            source = {f"networks.{name}": value for name, value in source.items()}
+        elif isinstance(other, ComRec):
+            source = {
+                f"networks.synthesis.restore.{name}": value
+                for name, value in other.rec.state_dict().items()
+            }
+        state = model.state_dict()
+        if any(name not in state or state[name].shape != v.shape for name, v in source.items()):
+            raise InvalidArgument(f"{where} holds networks of another shape than the recipe's")
+        model.load_state_dict(source, strict=False)
+
+    def finished(self, model: TrainedVAE) -> VAE:
+        """The networks, with the bottleneck as integer tables."""
+        model.networks.hyper_cdf.copy_(tables(model.bottleneck))
+        return model.networks
+
+
+@torch.no_grad()
+def tables(bottleneck: nn.Module) -> Tensor:
+    """What a bottleneck says of the integers -31…31, as counts of 2**16: (Z, 64) int32.
+
+    The ends take what lies beyond; every integer keeps a count.
+    """
+    channels = cast(int, bottleneck.channels)
+    reach = HYPER_LEVELS // 2
+    integers = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    grid = integers.expand(1, channels, -1)[..., None]
+    _, likelihood = bottleneck(grid, training=False)
+    share = likelihood[0, :, :, 0].double()
+    share = share / share.sum(dim=1, keepdim=True)
+    upper = torch.cumsum(share, dim=1) * (TOTAL - HYPER_LEVELS)
+    counts = upper.floor().int() + torch.arange(1, HYPER_LEVELS + 1, dtype=torch.int32)
+    counts[:, -1] = TOTAL
+    return torch.cat([torch.zeros(channels, 1, dtype=torch.int32), counts], dim=1)

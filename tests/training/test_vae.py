@@ -1,0 +1,160 @@
+"""Training the VAE: its parts, warm starts, and what freezing makes of the bottleneck."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+pytest.importorskip("compressai")
+
+from neurocodec.codecs import weights
+from neurocodec.codecs.vae import VAECodec
+from neurocodec.coding.cdf import check_cdf
+from neurocodec.errors import InvalidArgument
+from neurocodec.nets.comrec import ComRec, ComRecConfig
+from neurocodec.nets.vae import HYPER_LEVELS, VAE
+from neurocodec.training import recipe, run
+from neurocodec.training.freeze import freeze
+from neurocodec.training.run import Trainer, save
+from neurocodec.training.vae import VAESystem, tables
+from tests.training.conftest import draw_photo
+
+TINY = {
+    "name": "tiny-vae",
+    "codec": "vae",
+    "wire_id": 998,
+    "model": {
+        "groups": [3, 9, 12], "passes": [3, 2, 1], "hyper": 4, "features": 6, "hidden": 8,
+        "analysis": [4, 8], "synthesis": [4, 8], "blocks": [1, 1],
+    },
+    "data": {"crop": 128, "batch": 2, "validation": 1},
+    "loss": {"distortion": "mse", "weight": [0.001, 0.1]},
+    "optimizer": {
+        "transforms": 1e-3, "context": 1e-2, "gains": 1e-2, "schedule": "cosine",
+        "kernels": "muon",
+    },
+    "steps": 12,
+    "validate_every": 6,
+}  # fmt: skip
+
+
+@pytest.fixture
+def recipe_path(tmp_path):
+    path = tmp_path / "vae.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return path
+
+
+def trainer(**changes) -> Trainer:
+    pictures = [np.array(draw_photo(seed)) for seed in range(3)]
+    photos = [torch.from_numpy(picture.transpose(2, 0, 1).copy()) for picture in pictures]
+    return Trainer(recipe.build({**copy.deepcopy(TINY), **changes}), photos)
+
+
+def test_every_parameter_has_a_rate():
+    system = VAESystem(recipe.build(TINY))
+    rates = {name: system.part(name) for name, _ in system.build().named_parameters()}
+    assert set(rates.values()) == {"transforms", "context", "gains"}
+    assert rates["networks.prior.groups.0.condition.weight"] == "context"
+    assert rates["networks.hyper_analysis.head.weight"] == "context"
+    assert rates["networks.prior.log_unit"] == rates["networks.inverse_gain.log_gain"] == "gains"
+    assert rates["networks.synthesis.basis"] == rates["networks.analysis.basis"] == "transforms"
+
+
+def test_steps_lower_the_loss_and_move_every_part():
+    run = trainer(steps=40)
+    before = {name: p.detach().clone() for name, p in run.model.named_parameters()}
+    losses = [run.advance()["loss"] for _ in range(40)]
+    assert np.mean(losses[-8:]) < 0.9 * np.mean(losses[:8])
+    still = {name for name, p in run.model.named_parameters() if torch.equal(p, before[name])}
+    # Medians of integers are integers; they are not learned.
+    assert still == {"bottleneck.quantiles"}
+
+
+def test_a_run_resumes_exactly(tmp_path, recipe_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for seed in range(3):
+        draw_photo(seed).save(photos / f"{seed}.png")
+    whole = run(recipe_path, [photos], tmp_path / "whole", progress=False)
+    run(recipe_path, [photos], tmp_path / "parts", max_steps=5, progress=False)
+    parts = run(recipe_path, [photos], tmp_path / "parts", progress=False)
+    a, b = (torch.load(path, weights_only=True)["model"] for path in (whole, parts))
+    assert a.keys() == b.keys()
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], atol=1e-6, rtol=1e-5, msg=name)
+
+
+def test_freezing_keeps_what_the_bottleneck_learned(tmp_path):
+    run = trainer()
+    for _ in range(12):
+        run.advance()
+    checkpoint = tmp_path / "checkpoint.pt"
+    save(run, checkpoint)
+    model = freeze(checkpoint, tmp_path / "model")
+    record = yaml.safe_load(model.read_text())
+    assert (record["codec"], record["wire_id"]) == ("vae", 998)
+    frozen = weights.model_from_bytes((tmp_path / "model" / "weights.safetensors").read_bytes())
+    assert isinstance(frozen, VAE)
+    assert torch.equal(frozen.hyper_cdf, tables(run.average.bottleneck))
+    codec = VAECodec(frozen)
+    image = draw_photo(9, 96, 64)
+    assert codec.decode(codec.encode(image, 50)).size == image.size
+
+
+def test_tables_are_the_bottlenecks_likelihoods():
+    bottleneck = VAESystem(recipe.build(TINY)).build().bottleneck
+    made = tables(bottleneck)
+    check_cdf(made.numpy().astype(np.uint16).view(np.int16))
+    integers = torch.arange(-31.0, 32).expand(1, 4, -1)[..., None]
+    _, likelihood = bottleneck(integers, training=False)
+    share = likelihood[0, :, :, 0] / likelihood[0, :, :, 0].sum(dim=1, keepdim=True)
+    counts = made.diff(dim=1)
+    assert counts.min() >= 1
+    assert counts.shape == (4, HYPER_LEVELS)
+    assert (counts - 1 - share * (2**16 - HYPER_LEVELS)).abs().max() <= 1.01
+
+
+def test_a_checkpoint_begins_another_run_with_its_bottleneck(tmp_path):
+    first = trainer()
+    for _ in range(3):
+        first.advance()
+    save(first, tmp_path / "first.pt")
+    second = trainer(seed=5)
+    second.begin_with(tmp_path / "first.pt")
+    for name, value in first.average.state_dict().items():
+        assert torch.equal(second.model.state_dict()[name], value), name
+
+
+def test_weights_begin_without_one(tmp_path):
+    first = trainer()
+    first.advance()
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(weights.to_bytes(first.system.finished(first.average)))
+    second = trainer(seed=5)
+    second.begin_with(path)
+    ours = second.model.networks.prior.gain.log_gain
+    assert torch.equal(ours, first.average.networks.prior.gain.log_gain)
+
+
+def test_reccnn_of_a_comrec_is_a_start():
+    run = trainer()
+    torch.manual_seed(3)
+    other = ComRec(ComRecConfig(inner="jpeg", rec_features=4, rec_blocks=1))
+    run.system.begin(run.model, other, "there")
+    for name, value in other.rec.state_dict().items():
+        assert torch.equal(run.model.networks.synthesis.restore.state_dict()[name], value)
+    wider = ComRec(ComRecConfig(inner="jpeg", rec_features=8, rec_blocks=1))
+    with pytest.raises(InvalidArgument, match="there holds networks of another shape"):
+        run.system.begin(run.model, wider, "there")
+
+
+@torch.no_grad()
+def test_judging_gives_a_row_a_quality():
+    run = trainer()
+    rows = run.validate()
+    assert [row["quality"] for row in rows] == [10, 30, 50, 70, 90]
+    bits = [row["bpp"] for row in rows]
+    assert bits == sorted(bits)
