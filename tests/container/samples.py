@@ -13,6 +13,7 @@ from neurocodec.container import (
     LearnedHeader,
     Mode,
     NczFile,
+    VAEHeader,
 )
 from neurocodec.container.wire import varint
 
@@ -80,6 +81,18 @@ FOREIGN = NczFile(
     streams=(b"\0\0\0\x1cftypavif",),
     exif=b"II*\0",
     alpha=b"\x89PNG",
+)
+
+
+MIXED = NczFile(
+    codec=3,
+    model=6,
+    model_digest=bytes.fromhex("c0dec0de"),
+    width=768,
+    height=512,
+    mode=Mode.RGB,
+    header=VAEHeader(quality=50.5, grid_offset=0, groups=(Group(3, 129), Group(200, 3))),
+    streams=(b"hyper", b"", b"latent"),
 )
 
 
@@ -172,16 +185,29 @@ def comrec_headers(draw: st.DrawFn) -> ComRecHeader:
 
 
 @st.composite
+def vae_headers(draw: st.DrawFn) -> VAEHeader:
+    """Any header of codec 3."""
+    return VAEHeader(
+        quality=draw(qualities),
+        grid_offset=draw(st.integers(0, 255)),
+        groups=tuple(
+            Group(group.size, group.levels // 2 * 2 - 1 if group.levels > 3 else 3)
+            for group in draw(groups())
+        ),
+    )
+
+
+@st.composite
 def files(draw: st.DrawFn) -> NczFile:
     """Any file whose image has at most 2**28 pixels."""
     width = draw(st.integers(1, 2**14))
     height = draw(st.integers(1, 2**14))
-    header = draw(learned_headers(width, height) | comrec_headers())
+    header = draw(learned_headers(width, height) | comrec_headers() | vae_headers())
     compact = isinstance(header, ComRecHeader)
     most_streams = 1 if compact and header.inner is not Inner.DCT else 16
     metadata = st.none() | st.binary(max_size=40) | st.binary(max_size=9).map(lambda b: b * 50)
     return NczFile(
-        codec=2 if compact else 1,
+        codec={LearnedHeader: 1, ComRecHeader: 2, VAEHeader: 3}[type(header)],
         model=draw(st.integers(0, 0xFFFF)),
         model_digest=draw(st.binary(min_size=4, max_size=4)),
         width=width,

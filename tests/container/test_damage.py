@@ -14,9 +14,9 @@ from neurocodec.errors import (
     UnsupportedVersion,
 )
 
-from .samples import COMPACT, FOREIGN, FULL, PLAIN, body, seal
+from .samples import COMPACT, FOREIGN, FULL, MIXED, PLAIN, body, seal
 
-SAMPLES = [PLAIN, FULL, replace(FULL, streams=(bytes(range(256)),) * 2), COMPACT, FOREIGN]
+SAMPLES = [PLAIN, FULL, replace(FULL, streams=(bytes(range(256)),) * 2), COMPACT, FOREIGN, MIXED]
 
 
 @pytest.mark.parametrize("file", SAMPLES)

@@ -5,7 +5,7 @@ from math import factorial
 
 import pytest
 
-from neurocodec.container import Arrangement, ComRecHeader, Inner, read, sizes
+from neurocodec.container import Arrangement, ComRecHeader, Group, Inner, read, sizes
 from neurocodec.container.permutation import rank_bytes
 from neurocodec.errors import (
     ImageTooLarge,
@@ -35,7 +35,7 @@ def test_the_default_body_is_valid() -> None:
     ("image", "error", "message"),
     [
         ("00 01 00000000 40 40 01", UnknownCodec, "codec 0, this release knows 1 .cvqn."),
-        ("03 01 00000000 40 40 01", UnknownCodec, "codec 3, .* 2 .comrec.: install"),
+        ("04 01 00000000 40 40 01", UnknownCodec, "codec 4, .* 3 .vae.: install"),
         ("01 808004 00000000 40 40 01", MalformedHeader, "model is 65536, .* 0 to 65535"),
         ("01 8100 00000000 40 40 01", MalformedHeader, "model is padded"),
         ("01 01 00000000 00 40 01", MalformedHeader, "width is 0"),
@@ -66,6 +66,21 @@ def test_image_fields(image: str, error: type[NczError], message: str) -> None:
 )
 def test_header_fields(header: str, message: str) -> None:
     refused(seal(body(header=header)), MalformedHeader, message)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("ff00 00 01 0305", "quality is 0.996094, the format allows 1 to 100"),
+        ("0032 00 01 0304", "a group of vae has 4 levels, the format allows odd numbers"),
+        ("0032 00 02 0305 038008", "a group of vae has 1024 levels"),
+        ("0032 00 02 8004 05 8104 05", "1025 channels"),
+    ],
+)
+def test_vae_header_fields(header: str, message: str) -> None:
+    image = "03 01 00000000 40 40 01"
+    assert read(seal(body(image=image))).header.groups == (Group(3, 5),)
+    refused(seal(body(image=image, header=header)), MalformedHeader, message)
 
 
 def test_the_default_body_of_comrec_is_valid() -> None:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from neurocodec.container import NczFile, read, sizes, write
 from neurocodec.errors import NczError
 
-from .samples import COMPACT, FOREIGN, FULL, PLAIN, files, seal, unseal
+from .samples import COMPACT, FOREIGN, FULL, MIXED, PLAIN, files, seal, unseal
 
-SAMPLES = [PLAIN, FULL, COMPACT, FOREIGN]
+SAMPLES = [PLAIN, FULL, COMPACT, FOREIGN, MIXED]
 
 interesting = st.sampled_from([0, 1, 2, 3, 0x7F, 0x80, 0x81, 0x82, 0x83, 0xFE, 0xFF])
 

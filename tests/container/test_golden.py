@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from neurocodec.container import describe, read, sizes, write
 
-from .samples import COMPACT, FOREIGN, FULL, PLAIN
+from .samples import COMPACT, FOREIGN, FULL, MIXED, PLAIN
 
 PLAIN_BYTES = bytes.fromhex(
     "894e435a 01"  # signature, version
@@ -43,6 +43,16 @@ COMPACT_BYTES = bytes.fromhex(
     "5cfce60f"  # checksum
 )
 
+MIXED_BYTES = bytes.fromhex(
+    "894e435a 01 29"
+    "03 06 c0dec0de 8006 8004 01"  # image
+    "8032 00 02 038101 c80103"  # header: two groups
+    "00"
+    "03 05 00 06"
+    "6879706572 6c6174656e74"
+    "182916e1"
+)
+
 FOREIGN_BYTES = bytes.fromhex(
     "894e435a 01 31"
     "02 ac02 00ff00ff 21 11 00"  # comrec, model 300, digest, 33 x 17, L
@@ -66,7 +76,7 @@ def test_write_gives_these_bytes() -> None:
 
 
 def test_comrec_gives_these_bytes_and_understands_them() -> None:
-    for file, data in ((COMPACT, COMPACT_BYTES), (FOREIGN, FOREIGN_BYTES)):
+    for file, data in ((COMPACT, COMPACT_BYTES), (FOREIGN, FOREIGN_BYTES), (MIXED, MIXED_BYTES)):
         assert write(file) == data
         assert read(data) == file
 

@@ -11,7 +11,7 @@ from neurocodec.container.fields import Field, Int, Records
 from neurocodec.container.layout import CODEC, COMREC_HEADER, GROUP, IMAGE, LEARNED, MAP
 from neurocodec.container.sections import SECTIONS
 
-from .samples import COMPACT, PLAIN
+from .samples import COMPACT, MIXED, PLAIN
 
 BITSTREAM = Path(__file__).parents[2] / "bitstream"
 SPEC = (BITSTREAM / "SPEC.md").read_text()
@@ -64,7 +64,8 @@ def test_the_constants_are_in_the_spec() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "file"), [("An example", PLAIN), ("An example of codec 2", COMPACT)]
+    ("heading", "file"),
+    [("An example", PLAIN), ("An example of codec 2", COMPACT), ("An example of codec 3", MIXED)],
 )
 def test_the_examples_of_the_spec(heading: str, file: NczFile) -> None:
     example = SPEC.split(f"### {heading}\n")[1].split("```")[1]

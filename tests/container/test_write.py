@@ -8,7 +8,7 @@ import pytest
 from neurocodec.container import Group, ImportanceMap, Inner, write
 from neurocodec.errors import InvalidArgument, UnknownCodec
 
-from .samples import COMPACT, FOREIGN, FULL, PLAIN
+from .samples import COMPACT, FOREIGN, FULL, MIXED, PLAIN
 
 
 def refused(message: str, file: Any) -> None:
@@ -114,6 +114,13 @@ def test_each_codec_has_its_own_header() -> None:
     refused(message, replace(PLAIN, header=COMPACT.header))
     message = "header is a LearnedHeader, codec comrec has a ComRecHeader"
     refused(message, replace(COMPACT, header=PLAIN.header))
+    message = "header is a LearnedHeader, codec vae has a VAEHeader"
+    refused(message, replace(MIXED, header=PLAIN.header))
+
+
+def test_levels_of_vae_are_odd() -> None:
+    header = replace(MIXED.header, groups=(Group(3, 4),))
+    refused("a group of vae has 4 levels, .* odd numbers", replace(MIXED, header=header))
 
 
 @pytest.mark.parametrize("name", ["icc", "exif", "xmp"])
@@ -122,8 +129,8 @@ def test_metadata_is_limited(name: str) -> None:
 
 
 def test_unknown_codec() -> None:
-    with pytest.raises(UnknownCodec, match="codec 3"):
-        write(replace(PLAIN, codec=3))
+    with pytest.raises(UnknownCodec, match="codec 4"):
+        write(replace(PLAIN, codec=4))
 
 
 def test_a_float_is_no_size() -> None:
