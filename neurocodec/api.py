@@ -53,8 +53,8 @@ class Info:
     arrangement: "both", "rec" or "com", the networks around the inner codec. inner: its name, of
     ``INNER_CODECS``. inner_quality: what it was asked for, 1 to 100.
 
-    What a codec does not have is empty or None: the last three of cvqn; groups, channel_order and
-    importance of comrec.
+    What a codec does not have is empty or None: the last three are comrec's alone, which has no
+    groups; channel_order and importance are cvqn's.
     """
 
     codec: str

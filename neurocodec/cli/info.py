@@ -39,13 +39,14 @@ def info(context: click.Context, path: str, as_json: bool) -> None:
 _FIELDS_OF = {
     "cvqn": ("groups", "channel_order", "importance"),
     "comrec": ("arrangement", "inner", "inner_quality"),
+    "vae": ("groups",),
 }
-"""Fields of Info that only one codec has."""
+"""Fields of Info that not every codec has."""
 
 
 def _fields(info: Info) -> dict[str, Any]:
     """The fields that the codec of the file has, by name."""
-    foreign = {name for codec, own in _FIELDS_OF.items() if codec != info.codec for name in own}
+    foreign = {name for own in _FIELDS_OF.values() for name in own} - {*_FIELDS_OF[info.codec]}
     return {name: value for name, value in asdict(info).items() if name not in foreign}
 
 
@@ -58,7 +59,7 @@ def _lines(info: Info) -> Iterator[tuple[str, str]]:
     yield "mode", f"{info.mode}, {'with' if info.alpha else 'without'} alpha"
     yield "quality", f"{info.quality:g}"
     yield "grid offset", f"{info.grid_offset}"
-    yield from _lines_of_comrec(info) if info.codec == "comrec" else _lines_of_cvqn(info)
+    yield from _LINES_OF[info.codec](info)
     yield "streams", f"{len(info.streams)}, of {', '.join(map(str, info.streams))} bytes"
     yield "file", f"{info.bytes} bytes, {info.bpp:.4f} bpp"
     for section, size in info.sections.items():
@@ -66,8 +67,8 @@ def _lines(info: Info) -> Iterator[tuple[str, str]]:
 
 
 def _lines_of_cvqn(info: Info) -> Iterator[tuple[str, str]]:
+    yield from _lines_of_vae(info)
     order, importance = info.channel_order, info.importance
-    yield "groups", ", ".join(f"{group.size} of {group.levels} levels" for group in info.groups)
     yield "channel order", "the model's" if order is None else " ".join(map(str, order))
     if importance is None:
         yield "importance", "uniform"
@@ -80,3 +81,10 @@ def _lines_of_comrec(info: Info) -> Iterator[tuple[str, str]]:
     yield "arrangement", f"{info.arrangement}"
     yield "inner codec", f"{info.inner}"
     yield "inner quality", f"{info.inner_quality:g}"
+
+
+def _lines_of_vae(info: Info) -> Iterator[tuple[str, str]]:
+    yield "groups", ", ".join(f"{group.size} of {group.levels} levels" for group in info.groups)
+
+
+_LINES_OF = {"cvqn": _lines_of_cvqn, "comrec": _lines_of_comrec, "vae": _lines_of_vae}

@@ -209,7 +209,7 @@ class VAECodec(Codec):
     # Decoding.
 
     def read_pixels(self, file: container.NczFile) -> np.ndarray:
-        values, _ = self._read_values(file)
+        values, _ = self._read_values(file, estimate=False)
         return self._pixels(values, file.header.quality, file.height, file.width)
 
     def rate_report(self, data: bytes) -> RateReport:
@@ -219,8 +219,11 @@ class VAECodec(Codec):
         return RateReport(estimate, 8 * sum(map(len, file.streams)), 8 * len(data))
 
     @torch.no_grad()
-    def _read_values(self, file: container.NczFile) -> tuple[Tensor, float]:
-        """The latent (1, C, h, w) in integers and their shifts, and its cross-entropy in bits."""
+    def _read_values(
+        self, file: container.NczFile, *, estimate: bool = True
+    ) -> tuple[Tensor, float]:
+        """The latent (1, C, h, w) in integers with their shifts, and its cross-entropy in bits, 0
+        unless ``estimate``, which costs some time."""
         self.check(file)
         assert isinstance(file.header, container.VAEHeader)
         offset = file.header.grid_offset
@@ -228,10 +231,10 @@ class VAECodec(Codec):
         levels = [group.levels for group in file.header.groups]
         passes = sum(self.model.config.passes)
         streams = list(file.streams)
-        hyper, estimate = self._decode_hyper(streams.pop(0), -(-rows // HYPER), -(-cols // HYPER))
+        hyper, bits = self._decode_hyper(streams.pop(0), -(-rows // HYPER), -(-cols // HYPER))
 
         def exchange(group: int, mixtures: Tensor, where: Tensor) -> Tensor:
-            nonlocal estimate
+            nonlocal bits
             if not streams:
                 raise CorruptStream(
                     f"{len(file.streams)} coded streams are too few for {passes} passes: "
@@ -244,7 +247,8 @@ class VAECodec(Codec):
             symbols = coding.decode_symbols(cdf, streams.pop(0))
             values = symbols - levels[group] // 2 + centre
             integers = torch.from_numpy(values).to(mixtures)
-            estimate += float(gaussian.bits(mixtures, integers).sum())
+            if estimate:
+                bits += float(gaussian.bits(mixtures, integers).sum())
             return integers
 
         q = torch.tensor([file.header.quality], device=self.device)
@@ -253,7 +257,7 @@ class VAECodec(Codec):
             raise CorruptStream(
                 f"{len(streams)} coded streams too many for {passes} passes: re-encode the picture"
             )
-        return values + shifts, estimate
+        return values + shifts, bits if estimate else 0.0
 
     def _decode_hyper(self, stream: bytes, rows: int, cols: int) -> tuple[Tensor, float]:
         cdf = self.hyper_cdf.repeat(rows * cols, axis=0)
