@@ -58,6 +58,15 @@ def cases() -> dict[str, tuple[Image.Image, dict]]:
         "comrec-jpeg": (picture(96, 64), {"quality": 20, "inner": "jpeg"}),
         "comrec-jpeg-rec": (picture(64, 48), {"quality": 60, "inner": "jpeg"}),
         "comrec-webp": (alpha, {"quality": 20, "inner": "webp"}),
+        "vae-q1": (picture(48, 40), {"quality": 1}),
+        "vae-q50": (picture(96, 64), {"quality": 50}),
+        "vae-q100": (picture(48, 40), {"quality": 100}),
+        "vae-odd": (picture(37, 19), {"quality": 33.5}),
+        "vae-1x1": (picture(1, 1), {"quality": 70}),
+        "vae-grey": (picture(48, 32).convert("L"), {"quality": 60}),
+        "vae-alpha": (alpha, {"quality": 60}),
+        "vae-msssim-q30": (picture(96, 64), {"quality": 30, "model": "vae-msssim"}),
+        "vae-msssim-q90": (picture(48, 40), {"quality": 90, "model": "vae-msssim"}),
     }
 
 
@@ -83,7 +92,7 @@ def main() -> None:
     for name, (image, options) in cases().items():
         if name in manifest:
             continue
-        data = neurocodec.encode(image, model=name.partition("-")[0], **options)
+        data = neurocodec.encode(image, **{"model": name.partition("-")[0], **options})
         codec = model_of(container.read(data))
         (HERE / f"{name}.ncz").write_bytes(data)
         codec.decode(data).save(HERE / f"{name}.png")

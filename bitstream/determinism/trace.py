@@ -106,7 +106,8 @@ def laid_out(codec: Any, layout: str) -> Iterator[None]:
         yield
         return
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    networks = [codec.model, *([codec.context] if hasattr(codec, "context") else [])]
+    priors = [getattr(codec, name) for name in ("context", "prior") if hasattr(codec, name)]
+    networks = [codec.model, *priors]
     parameters = [p for network in networks for p in network.parameters() if p.dim() in formats]
     before = [parameter.data for parameter in parameters]
     for p in parameters:

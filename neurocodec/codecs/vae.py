@@ -209,21 +209,22 @@ class VAECodec(Codec):
     # Decoding.
 
     def read_pixels(self, file: container.NczFile) -> np.ndarray:
-        values, _ = self._read_values(file, estimate=False)
-        return self._pixels(values, file.header.quality, file.height, file.width)
+        _, latent, _ = self._read_symbols(file, estimate=False)
+        return self._pixels(latent, file.header.quality, file.height, file.width)
 
     def rate_report(self, data: bytes) -> RateReport:
         """Estimated, coded and file bits of an .ncz file."""
         file = container.read(data)
-        _, estimate = self._read_values(file)
+        _, _, estimate = self._read_symbols(file)
         return RateReport(estimate, 8 * sum(map(len, file.streams)), 8 * len(data))
 
     @torch.no_grad()
-    def _read_values(
+    def _read_symbols(
         self, file: container.NczFile, *, estimate: bool = True
-    ) -> tuple[Tensor, float]:
-        """The latent (1, C, h, w) in integers with their shifts, and its cross-entropy in bits, 0
-        unless ``estimate``, which costs some time."""
+    ) -> tuple[list[Tensor], Tensor, float]:
+        """Integers of the hyper-latent (Z, …) and of each group (n, h, w), float64; the latent
+        (1, C, h, w) that they and their shifts make; and their cross-entropy in bits, 0 unless
+        ``estimate``, which costs some time."""
         self.check(file)
         assert isinstance(file.header, container.VAEHeader)
         offset = file.header.grid_offset
@@ -257,7 +258,8 @@ class VAECodec(Codec):
             raise CorruptStream(
                 f"{len(streams)} coded streams too many for {passes} passes: re-encode the picture"
             )
-        return values + shifts, bits if estimate else 0.0
+        integers = [hyper[0], *values[0].split(self.model.config.groups)]
+        return integers, values + shifts, bits if estimate else 0.0
 
     def _decode_hyper(self, stream: bytes, rows: int, cols: int) -> tuple[Tensor, float]:
         cdf = self.hyper_cdf.repeat(rows * cols, axis=0)
@@ -277,8 +279,8 @@ class VAECodec(Codec):
             )
 
     @torch.no_grad()
-    def _pixels(self, values: Tensor, quality: float, height: int, width: int) -> np.ndarray:
-        """Integers with their shifts -> decoded pixels (H, W, 3) uint8."""
+    def _pixels(self, latent: Tensor, quality: float, height: int, width: int) -> np.ndarray:
+        """Integers with their shifts (1, C, h, w) -> decoded pixels (H, W, 3) uint8."""
         q = torch.tensor([quality], device=self.device)
-        latent = values.float().contiguous(memory_format=torch.channels_last)
+        latent = latent.float().contiguous(memory_format=torch.channels_last)
         return to_pixels(self.model.synthesise(latent, q)[:, :, :height, :width])
