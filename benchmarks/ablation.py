@@ -1,15 +1,17 @@
 """The source's ablations at equal short budgets: every variant trained alike, scored alike.
 
-    python -m benchmarks.ablation --data DIR --steps 300 --out ablation.tsv
+    python -m benchmarks.ablation --data DIR --steps 300 --out ablation.tsv [--codec vae]
 
-Bits are the estimate of the loss on held-out crops, which the coder reaches within 1 % (`ncz eval`
-reports both); scores are of networks this short of training, so differences of a percent or two
-are noise: `--seeds 2` shows how much.
+BD-rates are in MS-SSIM for `cvqn` and in PSNR for `vae`, as they are trained. Bits are the estimate
+of the loss on held-out crops, which the coder reaches within 1 % (`ncz eval` reports both); scores
+are of networks this short of training, so differences of a percent or two are noise: `--seeds 2`
+shows how much.
 """
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,20 +21,24 @@ from neurocodec.errors import NczError
 from neurocodec.evaluation.bdrate import bd_rate
 from neurocodec.evaluation.metrics import ms_ssim_db
 from neurocodec.training import data, recipe
-from neurocodec.training.recipe import DataConfig, Recipe
+from neurocodec.training.recipe import DataConfig
 from neurocodec.training.run import Trainer
 
-RECIPE = Path(__file__).parents[1] / "models" / "cvqn" / "recipe.yaml"
+MODELS = Path(__file__).parents[1] / "models"
 CHANNELS = 64
+Variants = Mapping[str, recipe.CVQNRecipe] | Mapping[str, recipe.VAERecipe]
 
 
-def base(steps: int) -> Recipe:
+def base(steps: int) -> recipe.CVQNRecipe:
     """The shipped recipe on fewer channels and smaller batches."""
-    shipped = recipe.load(RECIPE)
+    shipped = recipe.load(MODELS / "cvqn" / "recipe.yaml")
+    assert isinstance(shipped, recipe.CVQNRecipe)
     model = replace(
         shipped.model,
         channels=CHANNELS,
         groups=(4, 12, 16, 32),
+        levels=shipped.model.levels[:4],
+        context=replace(shipped.model.context, passes=shipped.model.context.passes[:4]),
         map_levels=0,
         encoder_features=(4, 8, 16, 32),
         decoder_features=(4, 8, 16, 32),
@@ -47,14 +53,14 @@ def base(steps: int) -> Recipe:
     )
 
 
-def variants(steps: int) -> dict[str, Recipe]:
+def cvqn_variants(steps: int) -> dict[str, recipe.CVQNRecipe]:
     """Each differs from ``base`` in one respect."""
     root = base(steps)
 
-    def changed(**model) -> Recipe:
+    def changed(**model) -> recipe.CVQNRecipe:
         return replace(root, model=replace(root.model, **model))
 
-    def grouped(levels: tuple[int, ...]) -> Recipe:
+    def grouped(levels: tuple[int, ...]) -> recipe.CVQNRecipe:
         # The published sizes and levels, without the warm start that needs many levels for DC.
         context = replace(root.model.context, passes=(2,) * len(levels))
         groups = {3: (16, 32, 16), 1: (CHANNELS,)}[len(levels)]
@@ -73,26 +79,57 @@ def variants(steps: int) -> dict[str, Recipe]:
     }
 
 
+def vae_variants(steps: int) -> dict[str, recipe.VAERecipe]:
+    """Each differs from the shipped recipe, in half its batch, in one respect."""
+    shipped = recipe.load(MODELS / "vae" / "recipe.yaml")
+    assert isinstance(shipped, recipe.VAERecipe)
+    data_config = replace(shipped.data, batch=4, validation=12)
+    root = replace(shipped, name="base", steps=steps, data=data_config)
+
+    def changed(**model) -> recipe.VAERecipe:
+        return replace(root, model=replace(root.model, **model))
+
+    return {
+        "base (two Gaussians, Muon)": root,
+        "one Gaussian": changed(components=1),
+        "three Gaussians": changed(components=3),
+        "checkerboard in every group": changed(passes=(2,) * len(root.model.groups)),
+        "one pass a group": changed(passes=(1,) * len(root.model.groups)),
+        "one group": changed(groups=(root.model.channels,), passes=(2,)),
+        "Adam": replace(root, optimizer=replace(root.optimizer, kernels="adam")),
+    }
+
+
+VARIANTS: dict[str, Callable[[int], Variants]] = {"cvqn": cvqn_variants, "vae": vae_variants}
+
+
 @click.command()
 @click.option("--data", "folders", multiple=True, required=True, help="Folders of photographs.")
 @click.option("--steps", default=300, show_default=True)
 @click.option("--seeds", default=1, show_default=True)
 @click.option("--photos", default=400, show_default=True, help="Photographs used of the folders.")
+@click.option("--codec", type=click.Choice(list(VARIANTS)), default="cvqn", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="TSV to write.")
-def main(folders: tuple[str, ...], steps: int, seeds: int, photos: int, out: Path) -> None:
-    """Train every variant and write its rate, quality and BD-rate (MS-SSIM) against the first."""
+def main(
+    folders: tuple[str, ...], steps: int, seeds: int, photos: int, codec: str, out: Path
+) -> None:
+    """Train every variant and write its rate, quality and BD-rate against the first."""
     decoded = data.decode(data.list_photos(folders)[:photos], 176)
     curves: dict[str, tuple[list[float], list[float]]] = {}
     with open(out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
         table.writerow(["variant", "seed", "quality", "bpp", "psnr", "ms_ssim", "bd_rate_percent"])
-        for name, variant in variants(steps).items():
+        for name, variant in VARIANTS[codec](steps).items():
             for seed in range(seeds):
                 trainer = Trainer(replace(variant, seed=seed), decoded)
                 while trainer.step < steps:
                     trainer.advance()
                 rows = trainer.validate()
-                curve = [r["bpp"] for r in rows], [ms_ssim_db(r["ms_ssim"]) for r in rows]
+                rates = [r["bpp"] for r in rows]
+                if codec == "vae":
+                    curve = rates, [r["psnr"] for r in rows]
+                else:
+                    curve = rates, [ms_ssim_db(r["ms_ssim"]) for r in rows]
                 reference = curves.setdefault("reference", curve)
                 try:
                     percent = bd_rate(reference, curve, rate_range=(0.0, 9.0)).percent

@@ -1,6 +1,6 @@
 """What the encoder's own choices cost or save: weight of the context, importance map.
 
-    python -m benchmarks.encoder_choices --data DIR
+    python -m benchmarks.encoder_choices --data DIR [--model cvqn]
 
 On photographs held out of the training (never Kodak), whole files; BD-rates against the plain
 quantizer without a map.
@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 from neurocodec.codecs import weights
+from neurocodec.codecs.cvqn import CVQNCodec
 from neurocodec.evaluation import metrics
 from neurocodec.evaluation.bdrate import bd_rate
 from neurocodec.training import data, recipe
@@ -19,15 +20,16 @@ from neurocodec.training.run import VALIDATION_CROP
 from neurocodec.zoo import WEIGHTS, by_name
 
 QUALITIES = (8, 25, 50, 75, 95)
-CHOICES = ((0.0, False), (0.0, True), (0.05, False), (0.1, False), (0.2, False))
+WEIGHTS_TRIED = (0.0, 0.03, 0.05, 0.1, 0.2)
 
 
 @click.command()
 @click.option("--data", "folders", multiple=True, required=True, help="Folders of the training.")
 @click.option("--photos", default=6, show_default=True)
-def main(folders: tuple[str, ...], photos: int) -> None:
-    """Print a line a choice: weight of the context's probability, map, BD-rates."""
-    folder = by_name("cvqn").folder
+@click.option("--model", default="cvqn", show_default=True)
+def main(folders: tuple[str, ...], photos: int, model: str) -> None:
+    """Print a line a choice: weight of the symbols' probability, map, BD-rates."""
+    folder = by_name(model).folder
     smallest = recipe.load(folder / "recipe.yaml").data.crop
     # The trainer holds out the first that are large enough, in this order.
     decoded = data.decode(data.list_photos(folders)[: 10 * photos], smallest)
@@ -35,7 +37,10 @@ def main(folders: tuple[str, ...], photos: int) -> None:
     pictures = [p[:, :384, :512].permute(1, 2, 0).numpy() for p in held_out]
     codec = weights.codec_from_bytes((folder / WEIGHTS).read_bytes())
     reference = None
-    for weight, use_map in CHOICES:
+    choices = [(weight, False) for weight in WEIGHTS_TRIED]
+    if isinstance(codec, CVQNCodec):
+        choices.insert(1, (0.0, True))
+    for weight, use_map in choices:
         codec.rate_aware = weight
         rows = []
         for quality in QUALITIES:
