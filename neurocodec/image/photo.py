@@ -32,8 +32,6 @@ class Photo:
         """A rectangle of it, without metadata; it shares the pixels."""
         rows, cols = slice(y, y + height), slice(x, x + width)
         alpha = None if self.alpha is None else self.alpha[rows, cols]
-        if alpha is not None and (alpha == 255).all():
-            alpha = None
         return Photo(self.pixels[rows, cols], self.mode, alpha)
 
 
