@@ -174,10 +174,7 @@ class ComRecCodec(Codec):
         photo = prepared.photo
         height, width = photo.pixels.shape[:2]
         picture = self.model.compact(prepared.x, asked) if half else prepared.x
-        scale = 2 if half else 1
-        x, y = prepared.inside.x // scale, prepared.inside.y // scale
-        rows, cols = -(-height // scale), -(-width // scale)
-        picture = picture[:, :, y : y + rows, x : x + cols]
+        picture = picture[(..., *prepared.inside.positions(2 if half else 1).slices)]
         streams: tuple[bytes, ...]
         offset, indices, size = 0, None, picture.shape[2:]
         if prepared.inner == Inner.DCT:

@@ -83,14 +83,9 @@ class CVQNCodec(Codec):
         latent, learned = self.model.analyse(x)
         if inside is not None:
             photo = photo.cut(*inside)
-            rows, cols = (
-                slice(start // STRIDE, start // STRIDE + positions)
-                for start, positions in zip(
-                    (inside.y, inside.x), _grid(inside.height, inside.width), strict=True
-                )
-            )
-            latent = latent[:, :, rows, cols]
-            learned = None if learned is None else learned[:, :, rows, cols]
+            where = (..., *inside.positions(STRIDE).slices)
+            latent = latent[where]
+            learned = None if learned is None else learned[where]
         latent, order = self.model.importance(latent)
         level = None
         if self.model.map is not None:

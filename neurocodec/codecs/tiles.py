@@ -89,10 +89,8 @@ class Tiled:
         box, window = self.grid.box(number), self.grid.window(number, self.margin)
         options = {**self.options, **agreed}
         if self.mask is not None:
-            block = self.codec.block
-            corner = (box.x // block, box.y // block)
-            end = (-(-box.right // block), -(-box.bottom // block))
-            options["roi"] = self.mask.crop((*corner, *end))
+            part = box.positions(self.codec.block)
+            options["roi"] = self.mask.crop((part.x, part.y, part.right, part.bottom))
         return self.codec.prepare(self.photo.cut(*window), inside=box.seen_from(window), **options)
 
     def sample(self, quality: float) -> Attempt:
@@ -239,7 +237,7 @@ def decode(
     for number in wanted:
         box, window = grid.box(number), grid.window(number, margin)
         common = box.overlap(region)
-        target, source = _slices(common.seen_from(region)), _slices(common.seen_from(box))
+        target, source = common.seen_from(region).slices, common.seen_from(box).slices
         own = latent_of(number)
         if own is None:
             continue
@@ -248,7 +246,7 @@ def decode(
             if (latent := latent_of(other)) is not None
         }  # fmt: skip
         latent = _assemble(grid, number, window, around, cell)
-        inner = _slices(box.seen_from(window))
+        inner = box.seen_from(window).slices
         pixels[target] = codec.render(latent, file.header)[inner][source]
         stored = found[number].alpha
         if alpha is not None and stored is not None:
@@ -262,22 +260,13 @@ def _assemble(
 ) -> Tensor:
     """The latent of a window from those of the tiles that it touches; a missing one is the
     nearest position of the tile itself."""
-    whole = _cells(window, cell)
-    own = _cells(grid.box(number), cell).seen_from(whole)
+    whole = window.positions(cell)
+    own = grid.box(number).positions(cell).seen_from(whole)
     sides = (own.x, whole.width - own.right, own.y, whole.height - own.bottom)
     out = F.pad(latents[number], sides, mode="replicate")
     for other, latent in latents.items():
-        box = _cells(grid.box(other), cell)
+        box = grid.box(other).positions(cell)
         common = box.overlap(whole)
-        part = latent[(..., *_slices(common.seen_from(box)))]
-        out[(..., *_slices(common.seen_from(whole)))] = part
+        part = latent[(..., *common.seen_from(box).slices)]
+        out[(..., *common.seen_from(whole).slices)] = part
     return out
-
-
-def _cells(box: Box, cell: int) -> Box:
-    """Positions of the latent that hold the pixels of a box whose corner is a position's."""
-    return Box(box.x // cell, box.y // cell, -(-box.width // cell), -(-box.height // cell))
-
-
-def _slices(box: Box) -> tuple[slice, slice]:
-    return slice(box.y, box.bottom), slice(box.x, box.right)

@@ -91,6 +91,11 @@ TILE = (
 GRID_OFFSET = Int("grid_offset", 1, 0, 255, of="tile")
 """That of a tile; the header of the file has 0."""
 
+LEVELS_BY_TILE = frozenset({VAE})
+"""Codecs of which each tile has group levels of its own; the header of the file has the fewest."""
+
+FEWEST_LEVELS = 3
+
 STREAM_COUNT = Int("number of streams", 1, 1, MAX_STREAMS)
 
 END_OF_SECTIONS = 0

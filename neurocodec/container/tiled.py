@@ -14,16 +14,19 @@ from neurocodec.container.fields import Blame, get_all, put_all
 from neurocodec.container.layout import (
     CHECKSUM_BYTES,
     CODEC,
+    FEWEST_LEVELS,
     FIRST_SKIPPABLE_SECTION,
     GRID_OFFSET,
+    GROUP,
     HEADERS,
     IMAGE,
+    LEVELS_BY_TILE,
     MAGIC,
     MAX_TILES,
     TILE,
     TILED_VERSION,
 )
-from neurocodec.container.records import Header, NczFile, Tiling
+from neurocodec.container.records import ComRecHeader, Group, Header, NczFile, Tiling
 from neurocodec.container.rules import check_codec, check_header
 from neurocodec.container.sections import Section, sections_of
 from neurocodec.container.wire import Cursor, unreadable, unwritable, varint
@@ -31,6 +34,8 @@ from neurocodec.errors import ChecksumMismatch, TrailingData, Truncated
 
 START = len(MAGIC) + 1
 """Bytes of signature and version."""
+
+LEVELS = next(field for field in GROUP if field.name == "levels")
 
 
 def write(file: NczFile) -> bytes:
@@ -68,7 +73,7 @@ def write_tile(number: int, file: NczFile) -> bytes:
     check_header(file.header, unwritable)
     body = b"".join(
         [
-            GRID_OFFSET.put(file.header.grid_offset),
+            _put_own(file),
             stored.put_sections(file, _of_the_tile(file.codec)),
             stored.put_streams(file.header, file.streams),
         ]
@@ -96,7 +101,7 @@ def tile(file: NczFile, number: int) -> NczFile:
             "download the file again, or decode the others with --best-effort"
         )
     body = Cursor(contents)
-    header = replace(file.header, grid_offset=GRID_OFFSET.get(body))
+    header = _get_own(file, body)
     check_header(header, unreadable)
     sections = _of_the_tile(file.codec)
     payloads = stored.take_sections(body, file.codec, sections, {}, "a tile")
@@ -170,8 +175,8 @@ def _parse(
     tiling = Tiling(**get_all(TILE, body), parts=())
     sizes["header"] = body.position - start
     file = NczFile(codec=codec, header=header, streams=(), tiling=tiling, **image)
-    if header.grid_offset:
-        raise unreadable(f"grid_offset is {header.grid_offset}, that of a file of tiles is 0")
+    if _without_tile(file) != header:
+        raise unreadable("the head of a file of tiles has a grid_offset or levels of its own")
     _check_grid(file, unreadable)
     where = "the head of a file of tiles"
     payloads = stored.take_sections(body, codec, _of_the_file(codec), sizes, where)
@@ -187,6 +192,22 @@ def _check_grid(file: NczFile, blame: Blame) -> None:
         raise blame(f"a picture of {len(file.grid)} tiles, the format allows 2 to {MAX_TILES}")
 
 
+def _put_own(file: NczFile) -> bytes:
+    """What a tile has of its own in the fields of the header."""
+    own = [GRID_OFFSET.put(file.header.grid_offset)]
+    own += [LEVELS.put(group.levels) for group in _groups_by_tile(file)]
+    return b"".join(own)
+
+
+def _get_own(file: NczFile, body: Cursor) -> Header:
+    """The header of a tile: that of the file, with what `_put_own` stored."""
+    own: dict[str, Any] = {"grid_offset": GRID_OFFSET.get(body)}
+    groups = tuple(replace(group, levels=LEVELS.get(body)) for group in _groups_by_tile(file))
+    if groups:
+        own["groups"] = groups
+    return replace(file.header, **own)
+
+
 def _without_tile(file: NczFile) -> Header:
     """The header with nothing in it that a tile has of its own."""
     own: dict[str, Any] = {
@@ -194,7 +215,17 @@ def _without_tile(file: NczFile) -> Header:
         for section in _of_the_tile(file.codec)
         if section.path.startswith("header.")
     }
+    groups = tuple(replace(group, levels=FEWEST_LEVELS) for group in _groups_by_tile(file))
+    if groups:
+        own["groups"] = groups
     return replace(file.header, **own, grid_offset=0)
+
+
+def _groups_by_tile(file: NczFile) -> tuple[Group, ...]:
+    """Groups whose levels differ from tile to tile; none where the codec has no such groups."""
+    if file.codec not in LEVELS_BY_TILE or isinstance(file.header, ComRecHeader):
+        return ()
+    return file.header.groups
 
 
 def _of_the_file(codec: int) -> list[Section]:

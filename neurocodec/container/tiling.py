@@ -22,6 +22,21 @@ class Box(NamedTuple):
     def bottom(self) -> int:
         return self.y + self.height
 
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Its rows and its columns, for an array."""
+        return slice(self.y, self.bottom), slice(self.x, self.right)
+
+    def positions(self, scale: int) -> Box:
+        """What holds these pixels where each position stands for scale × scale of them; the corner
+        has to be a position's.
+
+        >>> Box(64, 32, 20, 16).positions(16)
+        Box(x=4, y=2, width=2, height=1)
+        """
+        width, height = -(-self.width // scale), -(-self.height // scale)
+        return Box(self.x // scale, self.y // scale, width, height)
+
     def overlap(self, other: Box) -> Box:
         """What both have; without pixels where they have nothing in common.
 

@@ -23,9 +23,15 @@ from neurocodec.evaluation import metrics
 from neurocodec.image import open_photo
 from tests.codecs.conftest import build
 from tests.codecs.test_comrec import CODECS as COMRECS
+from tests.codecs.test_vae import build as build_vae
 from tests.training.conftest import draw_photo
 
-CODECS = {"cvqn": build(), "dct": COMRECS["dct"], "jpeg": COMRECS["jpeg"]}
+CODECS = {
+    "cvqn": build(),
+    "dct": COMRECS["dct"],
+    "jpeg": COMRECS["jpeg"],
+    "vae": build_vae(),
+}
 SIZE = (150, 131)  # three tiles of 64 each way, the last ones thin
 
 

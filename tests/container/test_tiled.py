@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from neurocodec.container import (
     MAGIC,
+    Group,
     ImportanceMap,
     NczFile,
     Tiling,
+    VAEHeader,
     read,
     shared,
     sizes,
@@ -50,7 +52,7 @@ def test_round_trip(data: st.DataObject) -> None:
     width = data.draw(st.integers(64 * units[0] * (cols - 1) + 1, 64 * units[0] * cols))
     height = data.draw(st.integers(64 * units[1] * (rows - 1) + 1, 64 * units[1] * rows))
     whole = replace(whole, width=width, height=height)
-    if whole.codec == 1:
+    if whole.codec == 1:  # its map could be too large for a tile
         whole = replace(whole, header=replace(whole.header, importance=None))
     empty = shared(whole, Tiling(64 * units[0], 64 * units[1], ()))
     tiles = []
@@ -141,6 +143,33 @@ def test_every_cut_is_refused_as_a_cut() -> None:
             tile(file, 1)
 
 
+def test_levels_of_codec_3_are_each_tiles_own() -> None:
+    header = VAEHeader(quality=50.0, grid_offset=3, groups=(Group(8, 129), Group(4, 5)))
+    first = replace(TILES[0], codec=3, header=header)
+    other = replace(header, grid_offset=0, groups=(Group(8, 7), Group(4, 1023)))
+    second = replace(first, width=2, header=other)
+    parts = tuple(write_tile(number, part) for number, part in enumerate((first, second)))
+    file = replace(shared(first, Tiling(64, 64, parts)), width=66)
+    assert [group.levels for group in file.header.groups] == [3, 3]
+    data = write(file)
+    assert all_of(data) == [first, second]
+    neutral = "0032 00 02 0803 0403"
+    assert data.count(bytes.fromhex(neutral)) == 1
+    with pytest.raises(InvalidArgument, match="outside of the tiles"):
+        write(replace(file, header=replace(header, grid_offset=0)))
+    lengths = bytes(map(len, parts)).hex()
+    image = "03 01 c0dec0de 42 40 01"
+    assert all_of(forged(head(image, neutral, lengths=lengths), *parts)) == [first, second]
+    with pytest.raises(MalformedHeader, match="levels of its own"):
+        read(forged(head(image, "0032 00 02 0805 0403", lengths=lengths), *parts))
+    for levels, message in (("02 03", "2 levels"), ("8108 03", "1025"), ("03 04", "4 levels")):
+        part = sealed(f"00 {levels} 00 01 01 78")
+        lengths = bytes([len(parts[0]), len(part)]).hex()
+        made = read(forged(head(image, neutral, lengths=lengths), parts[0], part))
+        with pytest.raises(MalformedHeader, match=message):
+            tile(made, 1)
+
+
 def test_what_was_appended_is_refused_and_ignored_at_best_effort() -> None:
     data = write(TILED)
     with pytest.raises(TrailingData, match="something was appended"):
@@ -203,7 +232,11 @@ def test_the_default_head_is_valid() -> None:
         ({"lengths": "14 11"}, MalformedHeader, "37 bytes together"),
         ({"lengths": "14 ffffffffffffffff7f"}, MalformedHeader, "bytes together"),
         ({"lengths": "14 ffffffffffffffffff01"}, MalformedHeader, "longer than 9 bytes"),
-        ({"header": "8032 07 03 0803 1005 c8018101"}, MalformedHeader, "grid_offset is 7"),
+        (
+            {"header": "8032 07 03 0803 1005 c8018101"},
+            MalformedHeader,
+            "a grid_offset or levels of its own",
+        ),
         ({"sections": "03 01 00 00"}, MalformedHeader, "section 3 does not exist in the head"),
         ({"sections": "02 01 00 00"}, MalformedHeader, "section 2 does not exist in the head"),
         ({"sections": "82 01 00 80 01 00 00"}, MalformedHeader, "section 128 follows section 130"),
