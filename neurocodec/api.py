@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from neurocodec import container, zoo
 from neurocodec.container import Arrangement, ComRecHeader, Group, Header, Inner, VAEHeader
 from neurocodec.container.layout import MAX_SIDE
-from neurocodec.errors import InvalidArgument, UnknownModel
+from neurocodec.errors import InvalidArgument, NczError, UnknownModel
 from neurocodec.threads import torch_threads
 
 if TYPE_CHECKING:
@@ -53,8 +55,12 @@ class Info:
     arrangement: "both", "rec" or "com", the networks around the inner codec. inner: its name, of
     ``INNER_CODECS``. inner_quality: what it was asked for, 1 to 100.
 
-    What a codec does not have is empty or None: the last three are comrec's alone, which has no
-    groups; channel_order and importance are cvqn's.
+    tile_width, tile_height: of a tile in pixels, 0 where the picture is coded as a whole. tiles:
+    bytes of each, row by row. damaged: numbers of those whose checksum is wrong.
+
+    What a codec does not have is empty or None: arrangement and the two after it are comrec's
+    alone, which has no groups; channel_order and importance are cvqn's. What differs from tile to
+    tile is too: importance, channel_order, streams; grid_offset is then 0, vae's levels are 3.
     """
 
     codec: str
@@ -78,6 +84,10 @@ class Info:
     arrangement: str | None = None
     inner: str | None = None
     inner_quality: float | None = None
+    tile_width: int = 0
+    tile_height: int = 0
+    tiles: tuple[int, ...] = ()
+    damaged: tuple[int, ...] = ()
 
 
 def encode(
@@ -95,6 +105,7 @@ def encode(
     importance: bool | None = None,
     inner: str | None = None,
     arrangement: str | None = None,
+    tile_size: int | None = None,
 ) -> bytes:
     """An image to the bytes of an .ncz file.
 
@@ -108,6 +119,8 @@ def encode(
     model of the same codec is taken where that takes one. arrangement: of the networks around it:
     "both", "rec" (RecCNN alone, at full size), "com" (ComCNN alone) or "auto", by quality; None
     for the codec's default.
+    tile_size: pictures of more than tile_size² pixels are coded in tiles, one at a time; a multiple
+    of 64, 0 for never, None for 1024.
     threads: for torch during this call, a setting of the whole process.
 
     Raises NczError, OSError where a path cannot be opened.
@@ -119,7 +132,7 @@ def encode(
     mask = None if roi is None else open_photo(roi)
     name = choose_model(model, inner, arrangement).name
     # Codecs without these options never see them.
-    given = {"inner": inner, "arrangement": arrangement}
+    given = {"inner": inner, "arrangement": arrangement, "tile_size": tile_size}
     around = {option: value for option, value in given.items() if value is not None}
     with torch_threads(threads):
         return load(name, device).encode(
@@ -141,19 +154,29 @@ def decode(
     device: str = "cpu",
     threads: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    crop: tuple[int, int, int, int] | None = None,
+    best_effort: bool = False,
 ) -> Image.Image:
     """An .ncz file (bytes, path or binary file object) to a PIL image of mode L, LA, RGB or RGBA.
 
     ICC profile, EXIF and XMP are in its ``info``. max_pixels: refuse larger images with
     ImageTooLarge before anything is allocated. threads: as for :func:`encode`.
+    crop: x, y, width and height of the part to decode, in pixels; of a picture in tiles, only those
+    that it needs are read and decoded, and max_pixels is the limit of the part.
+    best_effort: fill the damaged or missing tiles of a picture in tiles with grey; their boxes
+    (x, y, width, height) are then in ``info["damaged"]``.
 
     Raises NczError, OSError where a path cannot be opened.
     """
-    data = _read(source)
-    file = container.read(data, max_pixels=max_pixels)
+    # Codecs that cannot do it never see it.
+    given = {"crop": crop, "best_effort": best_effort or None}
+    part = {option: value for option, value in given.items() if value is not None}
+    data = _read(source) if crop is None else _map(source)
+    most = max_pixels if crop is None else MAX_SIDE**2  # the codec knows what it will decode
+    file = container.read(data, max_pixels=most, best_effort=best_effort)
     name = zoo.by_wire_id(file.model).name
     with torch_threads(threads):
-        return load(name, device).decode(data, max_pixels=max_pixels)
+        return load(name, device).decode(data, max_pixels=max_pixels, **part)
 
 
 def info(source: Source) -> Info:
@@ -163,6 +186,7 @@ def info(source: Source) -> Info:
     """
     data = _read(source)
     file = container.read(data, max_pixels=MAX_SIDE**2)  # allocates no pixels
+    parts, damaged = _tiles(file) if file.tiling else ([file], ())
     return Info(
         codec=container.CODECS[file.codec],
         codec_id=file.codec,
@@ -172,13 +196,17 @@ def info(source: Source) -> Info:
         width=file.width,
         height=file.height,
         mode=file.mode.name,
-        alpha=file.alpha is not None,
+        alpha=any(part.alpha is not None for part in parts),
         quality=file.header.quality,
         grid_offset=file.header.grid_offset,
         streams=tuple(map(len, file.streams)),
         sections=container.sizes(data),
         bytes=len(data),
         bpp=8 * len(data) / (file.width * file.height),
+        tile_width=file.tiling.width if file.tiling else 0,
+        tile_height=file.tiling.height if file.tiling else 0,
+        tiles=tuple(map(len, file.tiling.parts)) if file.tiling else (),
+        damaged=damaged,
         **_of_the_codec(file.header),
     )
 
@@ -227,6 +255,25 @@ def _read(source: Source) -> bytes:
             "binary mode"
         )
     return data
+
+
+def _map(source: Source) -> container.Bytes:
+    """As `_read`, but of a file by its path only what is looked at is read."""
+    if isinstance(source, str | os.PathLike):
+        with open(source, "rb") as file, suppress(OSError, ValueError):  # empty, or no real file
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return _read(source)
+
+
+def _tiles(file: container.NczFile) -> tuple[list[container.NczFile], tuple[int, ...]]:
+    """The tiles that can be read, and the numbers of those that cannot."""
+    found, damaged = [], []
+    for number in range(len(file.grid)):
+        try:
+            found.append(container.tile(file, number))
+        except NczError:
+            damaged.append(number)
+    return found, tuple(damaged)
 
 
 def _check_device(device: str) -> None:

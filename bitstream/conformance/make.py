@@ -39,6 +39,8 @@ def cases() -> dict[str, tuple[Image.Image, dict]]:
     tagged.info["icc_profile"] = b"a profile, opaque to the codec"
     mask = Image.new("L", (8, 8), 0)
     mask.paste(255, (0, 0, 4, 8))
+    tall = alpha.resize((33, 200))
+    tall.info["icc_profile"] = b"a profile, opaque to the codec"
     return {
         "cvqn-q1": (picture(48, 40), {"quality": 1}),
         "cvqn-q50": (picture(64, 48), {"quality": 50}),
@@ -67,6 +69,13 @@ def cases() -> dict[str, tuple[Image.Image, dict]]:
         "vae-alpha": (alpha, {"quality": 60}),
         "vae-msssim-q30": (picture(96, 64), {"quality": 30, "model": "vae-msssim"}),
         "vae-msssim-q90": (picture(48, 40), {"quality": 90, "model": "vae-msssim"}),
+        "cvqn-tiles": (picture(70, 67), {"quality": 30, "tile_size": 64}),
+        "cvqn-tiles-roi": (picture(96, 64), {"quality": 50, "roi": mask, "tile_size": 64}),
+        "cvqn-tiles-alpha": (tall, {"quality": 20, "tile_size": 64}),
+        "comrec-tiles": (picture(70, 67), {"quality": 20, "tile_size": 64}),
+        "comrec-tiles-rec": (picture(129, 40), {"quality": 60, "tile_size": 64}),
+        "comrec-jpeg-tiles": (picture(96, 64), {"quality": 20, "inner": "jpeg", "tile_size": 64}),
+        "vae-tiles": (picture(129, 67), {"quality": 40, "tile_size": 64}),
     }
 
 
@@ -77,7 +86,11 @@ def model_of(file: container.NczFile) -> Any:
 
 def symbols_digest(codec: Any, file: container.NczFile) -> str:
     """SHA-256 over the symbols of all groups, as bytes in coded order, or over another codec's
-    file."""
+    file; of a picture in tiles, over the digests of its tiles in hex."""
+    if file.tiling is not None:
+        parts = [container.tile(file, number) for number in range(len(file.grid))]
+        together = "".join(symbols_digest(codec, part) for part in parts)
+        return hashlib.sha256(together.encode()).hexdigest()
     header = file.header
     if isinstance(header, container.ComRecHeader) and header.inner != container.Inner.DCT:
         return hashlib.sha256(file.streams[0]).hexdigest()

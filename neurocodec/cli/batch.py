@@ -11,13 +11,14 @@ import click
 
 from neurocodec.cli import workers
 from neurocodec.cli.files import STANDARD, Job
-from neurocodec.cli.report import Failure, State, show
+from neurocodec.cli.report import INCOMPLETE, Failure, State, show
 from neurocodec.cli.workers import Work
 from neurocodec.errors import InvalidArgument
 
 
 def run(jobs: Sequence[Job], work: Work, *, clobber: bool, resume: bool, processes: int) -> None:
-    """Do each job. A job that fails is reported, and stops no other; the exit code is then 1.
+    """Do each job. A job that fails is reported, and stops no other; the exit code is then 1,
+    or 3 where all outputs were written but some are incomplete.
 
     clobber: whether to replace outputs. resume: leave out jobs that are done, see `is_done`.
     processes: as many share the jobs, if there are several.
@@ -27,7 +28,7 @@ def run(jobs: Sequence[Job], work: Work, *, clobber: bool, resume: bool, process
     context = click.get_current_context()
     state = context.ensure_object(State)
     todo = [job for job in jobs if not (resume and is_done(job))]
-    failed = False
+    code = 0
     hidden = len(jobs) == 1 or not sys.stderr.isatty()
     with tqdm(
         total=len(jobs), initial=len(jobs) - len(todo), unit="file", file=sys.stderr,
@@ -39,14 +40,14 @@ def run(jobs: Sequence[Job], work: Work, *, clobber: bool, resume: bool, process
                     if failure is not None:
                         bar.clear()
                         show(failure, state)
-                        failed = True
+                        code = INCOMPLETE if failure.incomplete and code != 1 else 1
                     bar.update()
         except workers.WorkerError as error:
             bar.clear()
             show(error.failure, state)
-            failed = True
-    if failed:
-        context.exit(1)
+            code = 1
+    if code:
+        context.exit(code)
 
 
 def is_done(job: Job) -> bool:

@@ -20,6 +20,7 @@ from neurocodec.cli.options import (
     resume_option,
     threads_option,
 )
+from neurocodec.cli.report import Incomplete
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Decode:
     device: str
     threads: int | None
     max_pixels: int
+    crop: tuple[int, int, int, int] | None = None
+    best_effort: bool = False
     stream: IO[bytes] | None = None
 
     def prepare(self) -> None:
@@ -38,11 +41,28 @@ class Decode:
         from neurocodec.image import save
 
         image = neurocodec.decode(
-            files.read(job), device=self.device, threads=self.threads, max_pixels=self.max_pixels
-        )
+            files.read(job), device=self.device, threads=self.threads, max_pixels=self.max_pixels,
+            crop=self.crop, best_effort=self.best_effort,
+        )  # fmt: skip
         if job.makes_folder:
             Path(job.target).parent.mkdir(parents=True, exist_ok=True)
         save(image, job.target if self.stream is None else self.stream)
+        damaged = image.info.get("damaged", ())
+        if damaged:
+            boxes = " ".join(",".join(map(str, box)) for box in damaged)
+            raise Incomplete(f"{len(damaged)} damaged tiles are grey (x,y,width,height): {boxes}")
+
+
+def _box(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, int, int, int] | None:
+    if value is None:
+        return None
+    numbers = value.split(",")
+    if len(numbers) != 4 or not all(number.strip().isdecimal() for number in numbers):
+        raise click.BadParameter(f"{value!r} is no region: write X,Y,W,H in pixels")
+    x, y, width, height = map(int, numbers)
+    return x, y, width, height
 
 
 @click.command()
@@ -55,6 +75,14 @@ class Decode:
     "--max-pixels", type=click.IntRange(min=1), default=MAX_PIXELS, show_default=True, metavar="N",
     help="Refuse images with more pixels.",
 )  # fmt: skip
+@click.option(
+    "--crop", callback=_box, metavar="X,Y,W,H",
+    help="Decode this part alone: its left, its top, its width and height in pixels.",
+)  # fmt: skip
+@click.option(
+    "--best-effort", is_flag=True,
+    help="Fill damaged or missing tiles with grey; exit code 3 tells that there were any.",
+)  # fmt: skip
 @clobber_option
 @resume_option
 @debug_option
@@ -65,6 +93,8 @@ def decode(
     device: str,
     threads: int | None,
     max_pixels: int,
+    crop: tuple[int, int, int, int] | None,
+    best_effort: bool,
     no_clobber: bool,
     resume: bool,
 ) -> None:
@@ -80,5 +110,5 @@ def decode(
         if job.target != files.STANDARD:
             format_for(job.target)  # an unknown one is refused before the work
     with files.standard_output(jobs) as stream:
-        work = Decode(device, threads, max_pixels, stream)
+        work = Decode(device, threads, max_pixels, crop, best_effort, stream)
         batch.run(jobs, work, clobber=not no_clobber, resume=resume, processes=processes)

@@ -92,6 +92,11 @@ class Encode:
     "--arrangement", type=click.Choice(ARRANGEMENTS),
     help="Networks around the inner codec: both, RecCNN or ComCNN alone, or by quality (auto).",
 )  # fmt: skip
+@click.option(
+    "--tile-size", type=click.IntRange(min=0), metavar="N",
+    help="Code pictures of more than NxN pixels in tiles; a multiple of 64, 1024 by default, "
+    "0 for never.",
+)  # fmt: skip
 @device_option
 @threads_option
 @clobber_option
@@ -106,6 +111,7 @@ def encode(
     importance: bool | None,
     inner: str | None,
     arrangement: str | None,
+    tile_size: int | None,
     device: str,
     threads: int | None,
     no_clobber: bool,
@@ -135,6 +141,7 @@ def encode(
         "importance": importance,
         "inner": inner,
         "arrangement": arrangement,
+        "tile_size": tile_size,
         **(chosen or {"quality": QUALITY}),
     }
     with files.standard_output(jobs) as stream:

@@ -58,9 +58,14 @@ def _lines(info: Info) -> Iterator[tuple[str, str]]:
     yield "height", f"{info.height}"
     yield "mode", f"{info.mode}, {'with' if info.alpha else 'without'} alpha"
     yield "quality", f"{info.quality:g}"
-    yield "grid offset", f"{info.grid_offset}"
+    if not info.tiles:
+        yield "grid offset", f"{info.grid_offset}"
     yield from _LINES_OF[info.codec](info)
-    yield "streams", f"{len(info.streams)}, of {', '.join(map(str, info.streams))} bytes"
+    if info.tiles:
+        yield "tiles", f"{len(info.tiles)} of up to {info.tile_width}x{info.tile_height} pixels"
+        yield "damaged tiles", " ".join(map(str, info.damaged)) or "none"
+    else:
+        yield "streams", f"{len(info.streams)}, of {', '.join(map(str, info.streams))} bytes"
     yield "file", f"{info.bytes} bytes, {info.bpp:.4f} bpp"
     for section, size in info.sections.items():
         yield f"  {section}", f"{size:>9}"
@@ -69,6 +74,8 @@ def _lines(info: Info) -> Iterator[tuple[str, str]]:
 def _lines_of_cvqn(info: Info) -> Iterator[tuple[str, str]]:
     yield from _lines_of_vae(info)
     order, importance = info.channel_order, info.importance
+    if info.tiles:
+        return  # each has its own
     yield "channel order", "the model's" if order is None else " ".join(map(str, order))
     if importance is None:
         yield "importance", "uniform"
@@ -84,6 +91,9 @@ def _lines_of_comrec(info: Info) -> Iterator[tuple[str, str]]:
 
 
 def _lines_of_vae(info: Info) -> Iterator[tuple[str, str]]:
+    if info.codec == "vae" and info.tiles:  # each has levels of its own
+        yield "groups", ", ".join(f"{group.size}" for group in info.groups)
+        return
     yield "groups", ", ".join(f"{group.size} of {group.levels} levels" for group in info.groups)
 
 

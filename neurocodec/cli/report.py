@@ -17,12 +17,24 @@ class State:
     debug: bool = False
 
 
+INCOMPLETE = 3
+"""Exit code where outputs were written, but some without all that they should hold."""
+
+
+class Incomplete(Exception):  # noqa: N818 - no error: what could be done was done
+    """The output was written, but not all of it could be decoded; the message says what not."""
+
+
 @dataclass(frozen=True)
 class Failure:
-    """An error in words, which travel between processes where the error itself may not."""
+    """An error in words, which travel between processes where the error itself may not.
+
+    incomplete: there is an output nevertheless.
+    """
 
     line: str
     trace: str = ""
+    incomplete: bool = False
 
     @staticmethod
     def of(error: BaseException, source: str | None = None) -> Failure:
@@ -30,7 +42,9 @@ class Failure:
         cause = _cause(error)
         named = source is None or source in cause
         return Failure(
-            cause if named else f"{source}: {cause}", "".join(traceback.format_exception(error))
+            cause if named else f"{source}: {cause}",
+            "".join(traceback.format_exception(error)),
+            isinstance(error, Incomplete),
         )
 
 
@@ -43,16 +57,16 @@ def show(failure: Failure, state: State) -> None:
     """Print the line, and with --debug the traceback."""
     if state.debug:
         click.echo(failure.trace, err=True, nl=False)
-    write_line(failure.line)
+    write_line(failure.line, "warning" if failure.incomplete else "error")
 
 
-def write_line(cause: str) -> None:
+def write_line(cause: str, kind: str = "error") -> None:
     """One line, whatever line breaks the cause has."""
-    click.echo(f"ncz: error: {' '.join(cause.split())}", err=True)
+    click.echo(f"ncz: {kind}: {' '.join(cause.split())}", err=True)
 
 
 def _cause(error: BaseException) -> str:
-    if isinstance(error, NczError):
+    if isinstance(error, NczError | Incomplete):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -14,19 +16,12 @@ from PIL import Image
 from torch import Tensor
 
 from neurocodec import container, zoo
-from neurocodec.codecs import search
+from neurocodec.codecs import search, tiles
+from neurocodec.codecs.attempt import Attempt
 from neurocodec.codecs.symbols import RateReport
-from neurocodec.errors import ImageTooLarge, InvalidArgument, ModelMismatch
+from neurocodec.container import Box
+from neurocodec.errors import InvalidArgument, ModelMismatch
 from neurocodec.image import Photo, open_photo, pack_alpha, to_pil, unpack_alpha
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A picture coded at one quality: the file, and what decodes from it, (H, W, 3) uint8."""
-
-    data: bytes
-    quality: float
-    pixels: Callable[[], np.ndarray]
 
 
 class Codec(ABC):
@@ -38,6 +33,9 @@ class Codec(ABC):
     codec_id: int
     block: int
     """Sides are padded to multiples of this before the networks see them."""
+    margin: int | None = None
+    """Pixels around a tile that the networks see of its neighbours, a multiple of ``block``, part
+    of the format. None: this codec codes every picture as a whole, and lacks the parts of it."""
 
     def __init__(
         self, *, name: str, wire_id: int, digest: bytes, device: str | torch.device
@@ -54,19 +52,56 @@ class Codec(ABC):
 
     @abstractmethod
     def prepare(self, photo: Photo, **options: Any) -> Any:
-        """All that does not depend on quality. Raises InvalidArgument for options it lacks."""
+        """All that does not depend on quality. Raises InvalidArgument for options it lacks.
+
+        With a ``margin``, ``inside`` is among the options: the Box of the photo to be coded, whose
+        corner lies on a multiple of ``block``; the networks may look at all of it.
+        """
 
     @abstractmethod
     def attempt(self, prepared: Any, quality: float) -> Attempt:
         """A prepared picture at ``quality``, a value that a file can store."""
 
-    @abstractmethod
+    def read_latent(self, file: container.NczFile) -> Tensor:
+        """What the synthesis starts from: (1, C, h, w) float, decoded from the streams of a parsed
+        file that is known to be this model's. Each position stands for `cell` pixels a side."""
+        raise NotImplementedError
+
+    def synthesise(self, latent: Tensor, header: container.Header) -> Tensor:
+        """Picture (1, 3, H, W), not clipped, of a file's latent or of a part of it."""
+        raise NotImplementedError
+
+    def cell(self, header: container.Header) -> int:
+        """Pixels a side of one position of the latent; divides ``margin``."""
+        return self.block
+
+    def estimate(self, file: container.NczFile) -> float:
+        """Bits that the streams should take by the model's own probabilities."""
+        raise NotImplementedError
+
+    def agree(self, samples: Sequence[Any], quality: float) -> dict[str, Any]:
+        """Options that all tiles of a picture have to share, chosen on some prepared tiles."""
+        return {}
+
+    # Built on these.
+
     def read_pixels(self, file: container.NczFile) -> np.ndarray:
         """The pixels (H, W, 3) uint8 of a parsed file that is known to be this model's."""
+        return self.render(self.read_latent(file), file.header)[: file.height, : file.width]
 
-    @abstractmethod
+    @torch.no_grad()
+    def render(self, latent: Tensor, header: container.Header) -> np.ndarray:
+        """A latent or a part of one -> pixels (H, W, 3) uint8."""
+        return to_pixels(self.synthesise(latent, header))
+
     def rate_report(self, data: bytes) -> RateReport:
-        """Estimated, coded and file bits of an .ncz file."""
+        """Estimated, coded and file bits of an .ncz file. Of a stream that is another codec's own
+        file, the estimate is its size."""
+        file = container.read(data)
+        self.check(file)
+        parts = tiles.parts(file) if file.tiling else [file]
+        coded = sum(len(stream) for part in parts for stream in part.streams)
+        return RateReport(sum(map(self.estimate, parts)), 8 * coded, 8 * len(data))
 
     # Encoding.
 
@@ -79,12 +114,15 @@ class Codec(ABC):
         target_size: int | None = None,
         target_psnr: float | None = None,
         target_msssim: float | None = None,
+        tile_size: int | None = None,
         **options: Any,
     ) -> bytes:
         """An image (see `open_photo`) -> the bytes of an .ncz file.
 
         quality: 1 to 100; at most one target replaces it: target_bpp in file bits per pixel,
         target_size in bytes (never exceeded), target_psnr in dB over RGB, target_msssim in (0, 1).
+        tile_size: a picture of more than tile_size² pixels is coded in tiles of about that many; a
+        multiple of 64, 0 for never, None for 1024.
         options: those of the codec, see its ``prepare``.
         Raises InvalidArgument for values out of range or targets out of reach.
         """
@@ -102,26 +140,37 @@ class Codec(ABC):
         if chosen and not chosen[0][1] > 0:
             raise InvalidArgument(f"{chosen[0][0]} {chosen[0][1]} must be positive")
         photo = open_photo(image)
-        prepared = self.prepare(photo, **options)
+        height, width = photo.pixels.shape[:2]
+        grid = tiles.layout(width, height, tile_size)
+        code: Callable[[float], Attempt]
+        if grid is None or self.margin is None:
+            code, sample = partial(self.attempt, self.prepare(photo, **options)), None
+        else:
+            tiled = tiles.Tiled(self, photo, grid, options)
+            code, sample = tiled.attempt, tiled.sample
 
         def attempt(quality: float) -> Attempt:
-            return self.attempt(prepared, container.snap_quality(quality))
+            return code(container.snap_quality(quality))
 
         if not chosen:
             return attempt(quality).data
         name, target = chosen[0]
-        if name == "target size":
-            return search.highest_within(attempt, lambda a: len(a.data), target, name).data
-        if name == "target bpp":
-            pixels = photo.pixels.shape[0] * photo.pixels.shape[1]
-            most = target * pixels / 8
-            return search.highest_within(attempt, lambda a: len(a.data), most, "file size").data
+        count = width * height
+        if name in ("target size", "target bpp"):
+            most = target if name == "target size" else target * count / 8
+            share = 1.0 if sample is None else count / (tiled.original.size // 3)
+            return search.highest_within(
+                attempt, lambda a: len(a.data), most,
+                name if name == "target size" else "file size",
+                sample and (lambda quality: len(sample(quality).data) * share),
+            ).data  # fmt: skip
         from neurocodec.evaluation import metrics
 
         metric = metrics.psnr if name == "target PSNR" else metrics.ms_ssim
         return search.lowest_reaching(
-            attempt, lambda a: metric(photo.pixels, a.pixels()), target, name
-        ).data
+            attempt, lambda a: metric(photo.pixels, a.pixels()), target, name,
+            sample and (lambda quality: metric(tiled.original, sample(quality).pixels())),
+        ).data  # fmt: skip
 
     def pack(
         self,
@@ -148,29 +197,49 @@ class Codec(ABC):
 
     # Decoding.
 
-    def decode(self, data: bytes, *, max_pixels: int = 2**28) -> Image.Image:
-        """The bytes of an .ncz file -> a PIL image. Raises NczError where they are not one."""
-        file = container.read(data, max_pixels=max_pixels)
-        padded = (-(-file.height // self.block)) * (-(-file.width // self.block)) * self.block**2
-        if padded > max(max_pixels, 4 * self.block**2):
-            # A picture one pixel wide is padded to a block: the header's product is not the cost.
-            raise ImageTooLarge(
-                f"{file.width}x{file.height} pixels become {padded} when padded, above the limit "
-                f"of {max_pixels}: raise max_pixels if the file is trusted"
-            )
-        return self.decode_file(file)
+    def decode(
+        self,
+        data: container.Bytes,
+        *,
+        max_pixels: int = 2**28,
+        crop: tuple[int, int, int, int] | None = None,
+        best_effort: bool = False,
+    ) -> Image.Image:
+        """The bytes of an .ncz file -> a PIL image. Raises NczError where they are not one.
 
-    def decode_file(self, file: container.NczFile) -> Image.Image:
+        crop: x, y, width and height of the part to decode, in pixels. best_effort: fill damaged
+        tiles with grey; their boxes (x, y, width, height) are in ``info["damaged"]``.
+        """
+        file = container.read(
+            data, max_pixels=max_pixels if crop is None else sys.maxsize, best_effort=best_effort
+        )
+        box = None if crop is None else tiles.check_crop(crop, file)
+        if file.tiling is None or box is None:
+            tiles.check_pixels(file.width, file.height, self.block, max_pixels)
+        else:
+            tiles.check_pixels(box.width, box.height, 1, max_pixels)
+        return self.decode_file(file, crop=box, best_effort=best_effort)
+
+    def decode_file(
+        self, file: container.NczFile, *, crop: Box | None = None, best_effort: bool = False
+    ) -> Image.Image:
         """A parsed file -> a PIL image, metadata in ``info`` and alpha merged."""
         self.check(file)
-        pixels = self.read_pixels(file)
-        photo = Photo(
-            pixels=pixels, mode=file.mode.name, alpha=None, icc=file.icc, exif=file.exif,
-            xmp=file.xmp,
-        )  # fmt: skip
-        if file.alpha is not None:
-            photo = replace(photo, alpha=unpack_alpha(file.alpha, file.width, file.height))
-        return to_pil(photo)
+        lost: tuple[int, ...] = ()
+        if file.tiling is None:
+            pixels, alpha = self.read_pixels(file), None
+            if file.alpha is not None:
+                alpha = unpack_alpha(file.alpha, file.width, file.height)
+            photo = Photo(pixels, file.mode.name, alpha)
+            photo = photo if crop is None else photo.cut(*crop)
+        else:
+            decoded = tiles.decode(self, file, crop, best_effort)
+            lost = decoded.lost
+            photo = Photo(decoded.pixels, file.mode.name, decoded.alpha)
+        image = to_pil(replace(photo, icc=file.icc, exif=file.exif, xmp=file.xmp))
+        if lost:
+            image.info["damaged"] = tuple(tuple(file.grid.box(number)) for number in lost)
+        return image
 
     def check(self, file: container.NczFile) -> None:
         """Refuse what was made with another model or other weights."""

@@ -17,8 +17,7 @@ from neurocodec import container
 from neurocodec.codecs import symbols
 from neurocodec.codecs.base import Attempt, Codec, pad, to_pixels, to_tensor
 from neurocodec.codecs.inner import INNERS
-from neurocodec.codecs.symbols import RateReport
-from neurocodec.container import Arrangement, ComRecHeader, Inner
+from neurocodec.container import Arrangement, Box, ComRecHeader, Inner
 from neurocodec.errors import CorruptStream, InvalidArgument
 from neurocodec.image import Photo
 from neurocodec.nets.block_dct import BLOCK, PLANES, BlockDCT
@@ -39,6 +38,7 @@ class Prepared:
 
     photo: Photo
     x: Tensor  # (1, 3, H, W) in [0, 1]
+    inside: Box  # where in x the photo is; the rest is around it
     inner: Inner
     arrangement: Arrangement | None  # None: by quality
 
@@ -52,6 +52,7 @@ class ComRecCodec(Codec):
 
     codec_id = CODEC_ID
     block = 2 * BLOCK
+    margin = 4 * block
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class ComRecCodec(Codec):
         arrangement: ArrangementName = "auto",
         roi: Any = None,
         importance: bool | None = None,
+        inside: Box | None = None,
     ) -> Prepared:
         """inner: the codec in the middle, by default the one the networks were trained around.
         arrangement: `both` networks, `rec` (full size, RecCNN alone), `com` (ComCNN alone), or
@@ -98,7 +100,12 @@ class ComRecCodec(Codec):
                 f"arrangement {arrangement!r} does not exist: use auto, both, rec or com"
             )
         fixed = None if arrangement == "auto" else Arrangement[arrangement.upper()]
-        return Prepared(photo, pad(to_tensor(photo, self.device), 2), chosen, fixed)
+        x = pad(to_tensor(photo, self.device), 2)
+        if inside is None:
+            inside = Box(0, 0, *photo.pixels.shape[1::-1])
+        else:
+            photo = photo.cut(*inside)
+        return Prepared(photo, x, inside, chosen, fixed)
 
     def _inner(self, name: str) -> Inner:
         ours = self.model.dct is not None
@@ -112,20 +119,51 @@ class ComRecCodec(Codec):
         return Inner[name.upper()]
 
     def attempt(self, prepared: Prepared, quality: float) -> Attempt:
-        config = self.model.config
+        arrangement = self._certain(prepared, quality)
+        if arrangement is None:
+            return self._best([prepared], quality)[0]
+        return self._attempt(prepared, quality, arrangement)
+
+    def agree(self, samples: Sequence[Prepared], quality: float) -> dict[str, Any]:
+        """Tiles share their arrangement: the header has it once."""
+        if samples[0].arrangement is not None:
+            return {}
+        arrangement = self._certain(samples[0], quality)
+        if arrangement is None:
+            best = container.read(self._best(samples, quality)[0].data)
+            arrangement = self._header(best).arrangement
+        return {"arrangement": arrangement.name.lower()}
+
+    def _certain(self, prepared: Prepared, quality: float) -> Arrangement | None:
+        """The arrangement, where none has to be tried for it."""
         if prepared.arrangement is not None:
-            return self._attempt(prepared, quality, prepared.arrangement)
+            return prepared.arrangement
+        config = self.model.config
         if quality >= config.switch:
-            return self._attempt(prepared, quality, Arrangement.REC)
-        both = self._attempt(prepared, quality, Arrangement.BOTH)
-        if quality < config.certain:
-            return both
-        rec = self._attempt(prepared, quality, Arrangement.REC)
+            return Arrangement.REC
+        return Arrangement.BOTH if quality < config.certain else None
+
+    def _best(self, prepared: Sequence[Prepared], quality: float) -> list[Attempt]:
+        """Pictures in the one of two arrangements that does better on them together."""
         from neurocodec.evaluation.metrics import psnr
 
-        pixels = prepared.photo.pixels
-        gain = psnr(pixels, rec.pixels()) - psnr(pixels, both.pixels())
-        return rec if gain > SLOPE * math.log(len(rec.data) / len(both.data)) else both
+        tried = {
+            arrangement: [self._attempt(one, quality, arrangement) for one in prepared]
+            for arrangement in (Arrangement.BOTH, Arrangement.REC)
+        }
+        score, size = (
+            {
+                arrangement: sum(map(measure, prepared, attempts)) / len(prepared)
+                for arrangement, attempts in tried.items()
+            }
+            for measure in (
+                lambda one, attempt: psnr(one.photo.pixels, attempt.pixels()),
+                lambda one, attempt: len(attempt.data),
+            )
+        )
+        gain = score[Arrangement.REC] - score[Arrangement.BOTH]
+        rate = SLOPE * math.log(size[Arrangement.REC] / size[Arrangement.BOTH])
+        return tried[Arrangement.REC if gain > rate else Arrangement.BOTH]
 
     @torch.no_grad()
     def _attempt(self, prepared: Prepared, quality: float, arrangement: Arrangement) -> Attempt:
@@ -135,10 +173,8 @@ class ComRecCodec(Codec):
         asked = torch.tensor([inner_quality], device=self.device)
         photo = prepared.photo
         height, width = photo.pixels.shape[:2]
-        if half:
-            picture = self.model.compact(prepared.x, asked)
-        else:
-            picture = prepared.x[:, :, :height, :width]
+        picture = self.model.compact(prepared.x, asked) if half else prepared.x
+        picture = picture[(..., *prepared.inside.positions(2 if half else 1).slices)]
         streams: tuple[bytes, ...]
         offset, indices, size = 0, None, picture.shape[2:]
         if prepared.inner == Inner.DCT:
@@ -157,10 +193,10 @@ class ComRecCodec(Codec):
         @functools.cache  # `auto` looks, and so may a search for a target
         def pixels() -> np.ndarray:
             if indices is None:
-                carried = self._open(header, streams[0], height, width)
+                latent = self._open(header, streams[0], height, width)
             else:
-                carried = self._picture(indices, asked, half, *size)
-            return self._restore(carried, header, height, width)
+                latent = self._picture(indices, asked, half, *size)
+            return self.render(latent, header)[:height, :width]
 
         return Attempt(self.pack(photo, header, streams), quality, pixels)
 
@@ -189,17 +225,30 @@ class ComRecCodec(Codec):
 
     # Decoding.
 
-    @torch.no_grad()
-    def read_pixels(self, file: container.NczFile) -> np.ndarray:
+    def read_latent(self, file: container.NczFile) -> Tensor:
+        """The decoded picture that the inner codec carries, in [0, 1] about."""
         header = self._header(file)
-        if header.inner == Inner.DCT:
-            indices, _ = self._read_symbols(file, estimate=False)
-            half = header.arrangement != Arrangement.REC
-            asked = torch.tensor([header.inner_quality], device=self.device)
-            carried = self._picture(indices, asked, half, *_carried_size(header, file))
-        else:
-            carried = self._open(header, file.streams[0], file.height, file.width)
-        return self._restore(carried, header, file.height, file.width)
+        if header.inner != Inner.DCT:
+            return self._open(header, file.streams[0], file.height, file.width)
+        indices, _ = self._read_symbols(file, estimate=False)
+        half = header.arrangement != Arrangement.REC
+        asked = torch.tensor([header.inner_quality], device=self.device)
+        return self._picture(indices, asked, half, *_carried_size(header, file))
+
+    def synthesise(self, latent: Tensor, header: container.Header) -> Tensor:
+        header = cast(ComRecHeader, header)
+        if header.arrangement == Arrangement.COM:
+            return upsample(latent)
+        asked = torch.tensor([header.inner_quality], device=self.device)
+        return self.model.restore(latent, asked, header.arrangement == Arrangement.BOTH)
+
+    def cell(self, header: container.Header) -> int:
+        return 1 if cast(ComRecHeader, header).arrangement == Arrangement.REC else 2
+
+    def estimate(self, file: container.NczFile) -> float:
+        if self._header(file).inner == Inner.DCT:
+            return self._read_symbols(file)[1]
+        return 8.0 * sum(map(len, file.streams))
 
     def check(self, file: container.NczFile) -> None:
         """Refuse also a file whose inner codec this model was not made for."""
@@ -209,21 +258,13 @@ class ComRecCodec(Codec):
         except InvalidArgument as error:
             raise CorruptStream(f"{error}; the file was not made by it") from error
 
-    def rate_report(self, data: bytes) -> RateReport:
-        """Of a stream that is another codec's own file, the estimate is its size."""
-        file = container.read(data)
-        self.check(file)
-        coded = 8 * sum(map(len, file.streams))
-        estimate = float(coded)
-        if self._header(file).inner == Inner.DCT:
-            _, estimate = self._read_symbols(file)
-        return RateReport(estimate, coded, 8 * len(data))
-
     def coefficients(self, data: bytes) -> list[np.ndarray]:
         """Quantized coefficients of an .ncz file with inner `dct`: Y, Cb, Cr, each (rows, cols, 64)
         int64 in zigzag order, those that are not coded zero. Raises InvalidArgument for others."""
         file = container.read(data)
         self.check(file)
+        if file.tiling is not None:
+            raise InvalidArgument("the picture is in tiles: encode it with tile_size=0")
         inner = self._header(file).inner
         if inner != Inner.DCT:
             raise InvalidArgument(
@@ -295,18 +336,6 @@ class ComRecCodec(Codec):
         pixels = INNERS[header.inner.name.lower()].decode(stream, width, height)
         x = torch.from_numpy(pixels.copy()).to(self.device).permute(2, 0, 1)[None]
         return x.float() / 255
-
-    @torch.no_grad()
-    def _restore(
-        self, carried: Tensor, header: ComRecHeader, height: int, width: int
-    ) -> np.ndarray:
-        """The decoded picture -> pixels (height, width, 3) uint8."""
-        if header.arrangement == Arrangement.COM:
-            x = upsample(carried)
-        else:
-            asked = torch.tensor([header.inner_quality], device=self.device)
-            x = self.model.restore(carried, asked, header.arrangement == Arrangement.BOTH)
-        return to_pixels(x[:, :, :height, :width])
 
 
 def _carried_size(header: ComRecHeader, file: container.NczFile) -> tuple[int, int]:

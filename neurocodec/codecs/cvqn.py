@@ -13,8 +13,8 @@ from torch import Tensor
 
 from neurocodec import container
 from neurocodec.codecs import symbols
-from neurocodec.codecs.base import Attempt, Codec, pad, to_pixels, to_tensor
-from neurocodec.codecs.symbols import RateReport
+from neurocodec.codecs.base import Attempt, Codec, pad, to_tensor
+from neurocodec.container import Box
 from neurocodec.errors import InvalidArgument, MalformedHeader
 from neurocodec.image import Photo, open_photo, to_pil
 from neurocodec.nets.cvqn import CVQN, STRIDE
@@ -41,6 +41,7 @@ class CVQNCodec(Codec):
 
     codec_id = CODEC_ID
     block = STRIDE
+    margin = 2 * STRIDE
 
     def __init__(
         self,
@@ -65,7 +66,14 @@ class CVQNCodec(Codec):
     # Encoding.
 
     @torch.no_grad()
-    def prepare(self, photo: Photo, *, roi: Any = None, importance: bool | None = None) -> Analysis:  # type: ignore[override]
+    def prepare(  # type: ignore[override]
+        self,
+        photo: Photo,
+        *,
+        roi: Any = None,
+        importance: bool | None = None,
+        inside: Box | None = None,
+    ) -> Analysis:
         """roi: an image whose luma, scaled to the picture, raises importance where bright and
         lowers it where dark. importance: whether to use the learned importance map.
         """
@@ -73,6 +81,11 @@ class CVQNCodec(Codec):
         x = pad(to_tensor(photo, self.device), STRIDE)
         x = x.contiguous(memory_format=torch.channels_last)
         latent, learned = self.model.analyse(x)
+        if inside is not None:
+            photo = photo.cut(*inside)
+            where = (..., *inside.positions(STRIDE).slices)
+            latent = latent[where]
+            learned = None if learned is None else learned[where]
         latent, order = self.model.importance(latent)
         level = None
         if self.model.map is not None:
@@ -116,7 +129,7 @@ class CVQNCodec(Codec):
         return Attempt(
             self.pack(analysis.photo, header, streams),
             quality,
-            lambda: self._pixels(indices, order, quality, height, width),
+            lambda: self.render(self._latent(indices, order, quality), header)[:height, :width],
         )
 
     def _quantize(self, group: int, z: Tensor, logits: Tensor) -> Tensor:
@@ -134,15 +147,15 @@ class CVQNCodec(Codec):
 
     # Decoding.
 
-    def read_pixels(self, file: container.NczFile) -> np.ndarray:
+    def read_latent(self, file: container.NczFile) -> Tensor:
         indices, order, _ = self._read_symbols(file, estimate=False)
-        return self._pixels(indices, order, file.header.quality, file.height, file.width)
+        return self._latent(indices, order, file.header.quality)
 
-    def rate_report(self, data: bytes) -> RateReport:
-        """Estimated, coded and file bits of an .ncz file."""
-        file = container.read(data)
-        _, _, estimate = self._read_symbols(file)
-        return RateReport(estimate, 8 * sum(map(len, file.streams)), 8 * len(data))
+    def synthesise(self, latent: Tensor, header: container.Header) -> Tensor:
+        return self.model.synthesise(latent.contiguous(memory_format=torch.channels_last))
+
+    def estimate(self, file: container.NczFile) -> float:
+        return self._read_symbols(file)[2]
 
     @torch.no_grad()
     def _read_symbols(
@@ -191,15 +204,11 @@ class CVQNCodec(Codec):
                 )
 
     @torch.no_grad()
-    def _pixels(
-        self, indices: list[Tensor], order: Tensor, quality: float, height: int, width: int
-    ) -> np.ndarray:
-        """Symbols -> decoded pixels (H, W, 3) uint8, before greyscale conversion."""
+    def _latent(self, indices: list[Tensor], order: Tensor, quality: float) -> Tensor:
+        """Symbols -> the latent (1, C, h, w) that the synthesis takes."""
         values = [quantizer.mu[i] for quantizer, i in zip(self.model.levels, indices, strict=True)]
         q = torch.tensor([quality], device=self.device)
-        latent = torch.cat(values)[torch.argsort(order)][None] * self.model.inverse_gain(q)
-        x = self.model.synthesise(latent.contiguous(memory_format=torch.channels_last))
-        return to_pixels(x[:, :, :height, :width])
+        return torch.cat(values)[torch.argsort(order)][None] * self.model.inverse_gain(q)
 
     # Shared by both directions.
 

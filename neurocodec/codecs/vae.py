@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neurocodec import coding, container
-from neurocodec.codecs.base import Attempt, Codec, pad, to_pixels, to_tensor
-from neurocodec.codecs.symbols import RateReport
+from neurocodec.codecs.base import Attempt, Codec, pad, to_tensor
 from neurocodec.coding.cdf import MAX_LEVELS
+from neurocodec.container import Box
 from neurocodec.errors import CorruptStream, InvalidArgument, MalformedHeader
 from neurocodec.image import Photo
 from neurocodec.nets import gaussian
@@ -91,6 +91,7 @@ class VAECodec(Codec):
 
     codec_id = CODEC_ID
     block = STRIDE
+    margin = HYPER * STRIDE
 
     def __init__(
         self,
@@ -116,7 +117,12 @@ class VAECodec(Codec):
 
     @torch.no_grad()
     def prepare(  # type: ignore[override]
-        self, photo: Photo, *, roi: Any = None, importance: bool | None = None
+        self,
+        photo: Photo,
+        *,
+        roi: Any = None,
+        importance: bool | None = None,
+        inside: Box | None = None,
     ) -> Analysis:
         """Raises InvalidArgument for a region of interest: these networks have no map for it."""
         if roi is not None or importance:
@@ -125,6 +131,12 @@ class VAECodec(Codec):
             )
         x = pad(to_tensor(photo, self.device), STRIDE)
         latent, hyper = self.model.analyse(x.contiguous(memory_format=torch.channels_last))
+        if inside is not None:
+            photo = photo.cut(*inside)
+            latent, hyper = (
+                values[(..., *inside.positions(scale).slices)]
+                for values, scale in ((latent, STRIDE), (hyper, HYPER * STRIDE))
+            )
         return Analysis(photo, latent, hyper)
 
     @torch.no_grad()
@@ -156,7 +168,7 @@ class VAECodec(Codec):
         return Attempt(
             self.pack(prepared.photo, header, tuple(streams)),
             quality,
-            lambda: self._pixels(values + shifts, quality, height, width),
+            lambda: self.render((values + shifts).float(), header)[:height, :width],
         )
 
     def _passes(
@@ -208,15 +220,16 @@ class VAECodec(Codec):
 
     # Decoding.
 
-    def read_pixels(self, file: container.NczFile) -> np.ndarray:
-        _, latent, _ = self._read_symbols(file, estimate=False)
-        return self._pixels(latent, file.header.quality, file.height, file.width)
+    def read_latent(self, file: container.NczFile) -> Tensor:
+        """Integers with their shifts, before gains."""
+        return self._read_symbols(file, estimate=False)[1].float()
 
-    def rate_report(self, data: bytes) -> RateReport:
-        """Estimated, coded and file bits of an .ncz file."""
-        file = container.read(data)
-        _, _, estimate = self._read_symbols(file)
-        return RateReport(estimate, 8 * sum(map(len, file.streams)), 8 * len(data))
+    def synthesise(self, latent: Tensor, header: container.Header) -> Tensor:
+        q = torch.tensor([header.quality], device=self.device)
+        return self.model.synthesise(latent.contiguous(memory_format=torch.channels_last), q)
+
+    def estimate(self, file: container.NczFile) -> float:
+        return self._read_symbols(file)[2]
 
     @torch.no_grad()
     def _read_symbols(
@@ -277,10 +290,3 @@ class VAECodec(Codec):
                 f"channel groups of {sizes} are not those of model {self.name}, "
                 f"{self.model.config.groups}: the file was not made by it"
             )
-
-    @torch.no_grad()
-    def _pixels(self, latent: Tensor, quality: float, height: int, width: int) -> np.ndarray:
-        """Integers with their shifts (1, C, h, w) -> decoded pixels (H, W, 3) uint8."""
-        q = torch.tensor([quality], device=self.device)
-        latent = latent.float().contiguous(memory_format=torch.channels_last)
-        return to_pixels(self.model.synthesise(latent, q)[:, :, :height, :width])

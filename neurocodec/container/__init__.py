@@ -12,8 +12,8 @@ True
 Imports neither torch nor numpy, so that ``ncz info`` answers at once.
 """
 
-from neurocodec.container.file import describe, read, sizes, write
-from neurocodec.container.layout import CODECS, MAGIC, VERSION
+from neurocodec.container.file import Bytes, describe, read, sizes, write
+from neurocodec.container.layout import CODECS, MAGIC, TILED_VERSION, VERSION
 from neurocodec.container.records import (
     Arrangement,
     ComRecHeader,
@@ -24,16 +24,23 @@ from neurocodec.container.records import (
     LearnedHeader,
     Mode,
     NczFile,
+    Tiling,
     VAEHeader,
     snap_quality,
 )
+from neurocodec.container.tiled import shared, tile, write_tile
+from neurocodec.container.tiling import Box, Grid
 
 __all__ = [
     "CODECS",
     "MAGIC",
+    "TILED_VERSION",
     "VERSION",
     "Arrangement",
+    "Box",
+    "Bytes",
     "ComRecHeader",
+    "Grid",
     "Group",
     "Header",
     "ImportanceMap",
@@ -41,10 +48,14 @@ __all__ = [
     "LearnedHeader",
     "Mode",
     "NczFile",
+    "Tiling",
     "VAEHeader",
     "describe",
     "read",
+    "shared",
     "sizes",
     "snap_quality",
+    "tile",
     "write",
+    "write_tile",
 ]

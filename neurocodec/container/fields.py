@@ -100,6 +100,25 @@ class Fixed(Int):
 
 
 @dataclass(frozen=True)
+class Multiple(Int):
+    """A multiple of ``unit``, of which the number is stored; ``low`` and ``high`` bound that."""
+
+    unit: int
+
+    def put(self, value: Any) -> bytes:
+        count, rest = divmod(index(value), self.unit)
+        if rest:
+            raise unwritable(f"{self.label} is {value}, no multiple of {self.unit}")
+        return super().put(count)
+
+    def _shown(self, stored: int) -> str:
+        return str(stored * self.unit)
+
+    def get(self, cursor: Cursor) -> int:
+        return int(super().get(cursor) * self.unit)
+
+
+@dataclass(frozen=True)
 class Raw(Field):
     """Exactly ``size`` bytes."""
 

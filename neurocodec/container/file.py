@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
+from neurocodec.container import body as stored
+from neurocodec.container import tiled
 from neurocodec.container.fields import describe_all, get_all, put_all
 from neurocodec.container.layout import (
     CHECKSUM_BYTES,
     CODEC,
     CODECS,
-    END_OF_SECTIONS,
-    FIRST_SKIPPABLE_SECTION,
     HEADERS,
     IMAGE,
     MAGIC,
-    STREAM_COUNT,
+    TILED_VERSION,
     VERSION,
 )
 from neurocodec.container.records import NczFile
-from neurocodec.container.rules import check_header, check_stream_count
-from neurocodec.container.sections import SECTIONS, Section, sections_of
+from neurocodec.container.rules import check_codec, check_header
+from neurocodec.container.sections import sections_of
 from neurocodec.container.wire import Cursor, unreadable, unwritable, varint
 from neurocodec.errors import (
     BadMagic,
@@ -30,7 +29,6 @@ from neurocodec.errors import (
     ImageTooLarge,
     TrailingData,
     Truncated,
-    UnknownCodec,
     UnsupportedVersion,
 )
 
@@ -42,36 +40,32 @@ def write(file: NczFile) -> bytes:
 
     Raises InvalidArgument where a value has no place in the format, UnknownCodec.
     """
-    _check_codec(file.codec)
+    check_codec(file.codec)
     record, fields = HEADERS[file.codec]
     if not isinstance(file.header, record):
         found, name = type(file.header).__name__, CODECS[file.codec]
         raise unwritable(f"header is a {found}, codec {name} has a {record.__name__}")
     check_header(file.header, unwritable)
-    check_stream_count(file.header, len(file.streams), unwritable)
+    if file.tiling is not None:
+        return tiled.write(file)
+    streams = stored.put_streams(file.header, file.streams)
     parts = [CODEC.put(file.codec), put_all(IMAGE, file), put_all(fields, file.header)]
-    for section in sections_of(file.codec):
-        value = section.value(file)
-        if value is not None:
-            payload = section.put(value, file)
-            parts += [bytes([section.id]), varint(len(payload)), payload]
-    parts += [bytes([END_OF_SECTIONS]), STREAM_COUNT.put(len(file.streams))]
-    parts += [varint(len(stream)) for stream in file.streams]
-    parts += file.streams
+    parts += [stored.put_sections(file, sections_of(file.codec)), streams]
     body = b"".join(parts)
     unsigned = MAGIC + bytes([VERSION]) + varint(len(body) + CHECKSUM_BYTES) + body
     return unsigned + crc32(unsigned).to_bytes(CHECKSUM_BYTES, "little")
 
 
-def read(data: Bytes, *, max_pixels: int = 2**28) -> NczFile:
-    """The content of an .ncz file, every field of it validated.
+def read(data: Bytes, *, max_pixels: int = 2**28, best_effort: bool = False) -> NczFile:
+    """The content of an .ncz file, every field of it validated; of tiles, only where they are.
 
     max_pixels: the largest width * height to accept; a limit of the reader, not of the format.
+    best_effort: whether a file of tiles may have lost its end.
 
     Raises BadMagic, UnsupportedVersion, Truncated, TrailingData, ChecksumMismatch, UnknownCodec,
     MalformedHeader, ImageTooLarge.
     """
-    parsed = _parse(data)
+    parsed = _parse(data, best_effort)
     file = parsed.file
     pixels = file.width * file.height
     if pixels > max_pixels:
@@ -79,9 +73,7 @@ def read(data: Bytes, *, max_pixels: int = 2**28) -> NczFile:
             f"the image has {file.width} x {file.height} = {pixels} pixels, {max_pixels} are "
             "allowed: raise max_pixels (--max-pixels) if you trust the file"
         )
-    for section, inflate in parsed.sections:
-        file = _with(file, section.path, inflate())
-    return file
+    return stored.inflated(file, parsed.sections)
 
 
 def sizes(data: Bytes) -> dict[str, int]:
@@ -89,7 +81,8 @@ def sizes(data: Bytes) -> dict[str, int]:
 
     ``image`` counts signature, version and length too, ``stream_lengths`` the end of the
     sections, ``skipped`` the sections that this release does not know. Absent parts count 0;
-    sections that the codec does not have are left out.
+    sections that the codec does not have are left out. A file of tiles has ``tile_lengths`` and
+    ``tiles`` instead of streams; ``checksum`` is then that of its head.
     Raises as :func:`read` does, but inflates nothing and has no limit of pixels.
     """
     return _parse(data).sizes
@@ -109,15 +102,19 @@ def describe(file: NczFile) -> dict[str, Any]:
 @dataclass(frozen=True)
 class _Parsed:
     file: NczFile  # without its sections
-    sections: list[tuple[Section, Callable[[], Any]]]
+    sections: stored.Found
     sizes: dict[str, int]
 
 
-def _parse(data: Bytes) -> _Parsed:
-    body = _unwrap(data)
+def _parse(data: Bytes, best_effort: bool = False) -> _Parsed:
+    whole = memoryview(data).cast("B")
+    if _version(whole) == TILED_VERSION:
+        head = tiled.read(whole, best_effort)
+        return _Parsed(head.file, head.sections, head.sizes)
+    body = _unwrap(whole)
     wrapping = len(data) - CHECKSUM_BYTES - body.left
     codec = CODEC.get(body)
-    _check_codec(codec)
+    check_codec(codec)
     image = get_all(IMAGE, body)
     sizes = {"image": wrapping + body.position}
 
@@ -127,26 +124,21 @@ def _parse(data: Bytes) -> _Parsed:
     check_header(header, unreadable)
     sizes["header"] = body.position - start
 
-    payloads = _take_sections(body, codec, sizes)
+    where = f"version {VERSION}"
+    payloads = stored.take_sections(body, codec, sections_of(codec), sizes, where)
 
-    start = body.position
-    count = STREAM_COUNT.get(body)
-    check_stream_count(header, count, unreadable)
-    lengths = [body.varint("length of a stream") for _ in range(count)]
-    sizes["stream_lengths"] = 1 + body.position - start
-    streams = tuple(bytes(body.take(length, "a coded stream")) for length in lengths)
-    body.finish("the last coded stream")
-    sizes["streams"] = sum(lengths)
+    left = body.left
+    streams = stored.take_streams(body, header)
+    coded = sum(map(len, streams))
+    sizes |= {"stream_lengths": 1 + left - coded, "streams": coded}
     sizes["checksum"] = CHECKSUM_BYTES
 
     file = NczFile(codec=codec, header=header, streams=streams, **image)
-    known = [(section, payloads[section.id]) for section in SECTIONS if section.id in payloads]
-    return _Parsed(file, [(section, section.get(part, file)) for section, part in known], sizes)
+    return _Parsed(file, stored.validated(payloads, file), sizes)
 
 
-def _unwrap(data: Bytes) -> Cursor:
-    """What lies between length and checksum, after both were found right."""
-    whole = memoryview(data).cast("B")
+def _version(whole: memoryview) -> int:
+    """The format version, one that this release reads."""
     signature = bytes(whole[: len(MAGIC)])
     if signature != MAGIC:
         if MAGIC.startswith(signature):
@@ -155,12 +147,18 @@ def _unwrap(data: Bytes) -> Cursor:
             f"the file starts with {signature.hex()}, an .ncz file with {MAGIC.hex()}: "
             "give the name of an .ncz file"
         )
-    cursor = Cursor(whole, len(MAGIC))
-    version = cursor.unsigned(1, "the format version")
-    if version != VERSION:
+    version = Cursor(whole, len(MAGIC)).unsigned(1, "the format version")
+    if version not in (VERSION, TILED_VERSION):
         raise UnsupportedVersion(
-            f"format version {version}, this release reads {VERSION}: install a newer neurocodec"
+            f"format version {version}, this release reads {VERSION} and {TILED_VERSION}: "
+            "install a newer neurocodec"
         )
+    return version
+
+
+def _unwrap(whole: memoryview) -> Cursor:
+    """What lies between length and checksum, after both were found right."""
+    cursor = Cursor(whole, len(MAGIC) + 1)
     length = cursor.varint("the length of the file")
     announced = f"the file has {len(whole)} bytes, its header announces {cursor.position + length}"
     if length > cursor.left:
@@ -177,42 +175,3 @@ def _unwrap(data: Bytes) -> Cursor:
             "copy or download it again"
         )
     return Cursor(body)
-
-
-def _take_sections(body: Cursor, codec: int, sizes: dict[str, int]) -> dict[int, Cursor]:
-    """The payloads of the known sections by id. Adds the bytes of each to ``sizes``."""
-    names = {section.id: section.name for section in sections_of(codec)}
-    sizes.update(dict.fromkeys([*names.values(), "skipped"], 0))
-    payloads: dict[int, Cursor] = {}
-    last = END_OF_SECTIONS
-    while True:
-        start = body.position
-        id_ = body.unsigned(1, "a section")
-        if id_ == END_OF_SECTIONS:
-            return payloads
-        if id_ <= last:
-            raise unreadable(f"section {id_} follows section {last}, their numbers have to ascend")
-        if id_ not in names and id_ < FIRST_SKIPPABLE_SECTION:
-            where = f"version {VERSION}"
-            if any(section.id == id_ for section in SECTIONS):
-                where = f"codec {CODECS[codec]}"
-            raise unreadable(f"section {id_} does not exist in {where}")
-        last = id_
-        name = names.get(id_, "skipped")
-        payload = Cursor(body.take(body.varint(f"length of {name}"), name))
-        if id_ in names:
-            payloads[id_] = payload
-        sizes[name] += body.position - start
-
-
-def _with(file: NczFile, path: str, value: Any) -> NczFile:
-    owner, _, name = path.rpartition(".")
-    if owner:
-        return replace(file, header=replace(file.header, **{name: value}))
-    return replace(file, **{name: value})
-
-
-def _check_codec(codec: int) -> None:
-    if codec not in CODECS:
-        known = ", ".join(f"{number} ({name})" for number, name in CODECS.items())
-        raise UnknownCodec(f"codec {codec}, this release knows {known}: install a newer neurocodec")

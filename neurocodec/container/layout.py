@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neurocodec.container.fields import Choice, Field, Fixed, Int, Raw, Records
+from neurocodec.container.fields import Choice, Field, Fixed, Int, Multiple, Raw, Records
 from neurocodec.container.records import (
     Arrangement,
     ComRecHeader,
@@ -17,7 +17,8 @@ from neurocodec.container.records import (
 MAGIC = b"\x89NCZ"
 """Signature. Its first byte is no text in any encoding and does not survive a 7-bit transfer."""
 
-VERSION = 1
+VERSION, TILED_VERSION = 1, 2
+"""Of a file that holds its picture as a whole, and of one in tiles."""
 
 CVQN, COMREC, VAE = 1, 2, 3
 CODECS = {CVQN: "cvqn", COMREC: "comrec", VAE: "vae"}
@@ -29,6 +30,7 @@ VARINT = 0
 MAX_SIDE = 2**31 - 1
 MAX_CHANNELS = 1024
 MAX_STREAMS = 16
+MAX_TILES = 2**16
 MAX_MAP_POSITIONS = 2**24
 MAX_METADATA_BYTES = 2**26
 CHECKSUM_BYTES = 4
@@ -80,8 +82,23 @@ MAP = (
 )
 """Attributes of ImportanceMap, before its values."""
 
+TILE = (
+    Multiple("width", VARINT, 1, 1024, 64, of="tile"),
+    Multiple("height", VARINT, 1, 1024, 64, of="tile"),
+)
+"""Attributes of Tiling, before its parts."""
+
+GRID_OFFSET = Int("grid_offset", 1, 0, 255, of="tile")
+"""That of a tile; the header of the file has 0."""
+
+LEVELS_BY_TILE = frozenset({VAE})
+"""Codecs of which each tile has group levels of its own; the header of the file has the fewest."""
+
+FEWEST_LEVELS = 3
+
 STREAM_COUNT = Int("number of streams", 1, 1, MAX_STREAMS)
 
 END_OF_SECTIONS = 0
 FIRST_SKIPPABLE_SECTION = 128
-"""An unknown section from this id on may be skipped; an unknown one below it may not."""
+"""An unknown section from this id on may be skipped; an unknown one below it may not. Those below
+belong to the picture and are found in tiles, the others to the file."""

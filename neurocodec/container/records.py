@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from neurocodec.container.tiling import Grid
+
 QUALITY_STEPS = 256
 """Steps of the stored quality to one unit."""
 
@@ -117,8 +119,22 @@ Header = LearnedHeader | ComRecHeader | VAEHeader
 
 
 @dataclass(frozen=True)
+class Tiling:
+    """A picture in tiles, each coded apart.
+
+    width, height: of a tile in pixels, multiples of 64 up to 65536; the last column and the last
+    row of tiles have what is left.
+    parts: the tiles in their stored form, row by row, at least two; see ``container.tile``.
+    """
+
+    width: int
+    height: int
+    parts: tuple[bytes | memoryview, ...]
+
+
+@dataclass(frozen=True)
 class NczFile:
-    """The whole content of a file.
+    """The whole content of a file, or of one tile as if it were a file.
 
     codec: wire id of the codec, a key of ``container.CODECS``.
     model: wire id of the model, 0 to 65535.
@@ -127,9 +143,11 @@ class NczFile:
     mode: of the decoded image.
     header: the fields of the codec: LearnedHeader for cvqn, ComRecHeader for comrec, VAEHeader for
     vae.
-    streams: 1 to 16 coded streams, each of any length; what a ComRecHeader allows.
+    streams: 1 to 16 coded streams, each of any length; what a ComRecHeader allows. None in a file
+    of tiles: they have the streams, the alpha, and what differs from tile to tile in the header.
     icc, exif, xmp: metadata as the image library gives it, at most 64 MiB each, or None.
     alpha: a PNG stream holding the alpha channel as greyscale, opaque to the container, or None.
+    tiling: the tiles, or None where the picture is coded as a whole.
     """
 
     codec: int
@@ -144,6 +162,13 @@ class NczFile:
     exif: bytes | None = None
     xmp: bytes | None = None
     alpha: bytes | None = None
+    tiling: Tiling | None = None
+
+    @property
+    def grid(self) -> Grid:
+        """Where the tiles are; of a picture coded as a whole, one tile."""
+        size = self.tiling or self
+        return Grid(self.width, self.height, size.width, size.height)
 
 
 def snap_quality(quality: float) -> float:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from neurocodec.container.fields import Blame
-from neurocodec.container.layout import MAX_CHANNELS
+from neurocodec.container.layout import CODECS, MAX_CHANNELS
 from neurocodec.container.records import ComRecHeader, Header, Inner, VAEHeader
+from neurocodec.errors import UnknownCodec
+
+
+def check_codec(codec: int) -> None:
+    """Raises UnknownCodec for one that this release does not have."""
+    if codec not in CODECS:
+        known = ", ".join(f"{number} ({name})" for number, name in CODECS.items())
+        raise UnknownCodec(f"codec {codec}, this release knows {known}: install a newer neurocodec")
 
 
 def check_header(header: Header, blame: Blame) -> None:

@@ -27,6 +27,12 @@ MS_SSIM_MIN_SIDE = 161
 SSIM_MIN_SIDE = 11
 """Smallest side that SSIM is defined for: that of its window."""
 
+ROWS = 512
+"""Rows of a strip, where an image is taken a strip at a time."""
+
+LARGE = 2**22
+"""Pixels from which MS-SSIM is computed in strips: its maps would take a gigabyte."""
+
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, full range
 
 
@@ -43,11 +49,15 @@ def luma(pixels: Pixels) -> npt.NDArray[np.float64]:
 def psnr(a: Pixels | Plane, b: Pixels | Plane) -> float:
     """Peak signal-to-noise ratio in dB over all samples; ``inf`` for equal images."""
     _check(a, b, smallest=1, name="PSNR", planes=True)
-    # Integers stay integers: a lossless copy comes out as one.
-    exact = np.int32 if a.dtype == b.dtype == np.uint8 else np.float64
-    error = np.subtract(a, b, dtype=exact)
-    squares = np.square(error).sum(dtype=np.int64 if exact is np.int32 else exact).item()
-    return math.inf if squares == 0 else 10 * math.log10(255**2 * error.size / squares)
+    # Integers stay integers: a lossless copy comes out as one. A strip of rows at a time, since
+    # they take several times the memory of the image.
+    exact, total = (np.int32, np.int64) if a.dtype == b.dtype == np.uint8 else (np.float64,) * 2
+    squares = 0
+    for start in range(0, len(a), ROWS):
+        rows = slice(start, start + ROWS)
+        error = np.subtract(a[rows], b[rows], dtype=exact)
+        squares += np.square(error).sum(dtype=total).item()
+    return math.inf if squares == 0 else 10 * math.log10(255**2 * a.size / squares)
 
 
 def ms_ssim(a: Pixels, b: Pixels) -> float:
@@ -57,6 +67,10 @@ def ms_ssim(a: Pixels, b: Pixels) -> float:
     :class:`InvalidArgument`: a variant with fewer scales would not be comparable with the rest.
     """
     _check(a, b, smallest=MS_SSIM_MIN_SIDE, name="MS-SSIM")
+    if a.shape[0] * a.shape[1] > LARGE:
+        from neurocodec.evaluation import strips
+
+        return strips.ms_ssim(a, b)
     return _similarity("ms_ssim", _planes(a), _planes(b))
 
 

@@ -28,6 +28,12 @@ class Photo:
     exif: bytes | None = None
     xmp: bytes | None = None
 
+    def cut(self, x: int, y: int, width: int, height: int) -> Photo:
+        """A rectangle of it, without metadata; it shares the pixels."""
+        rows, cols = slice(y, y + height), slice(x, x + width)
+        alpha = None if self.alpha is None else self.alpha[rows, cols]
+        return Photo(self.pixels[rows, cols], self.mode, alpha)
+
 
 def to_pil(photo: Photo) -> Image.Image:
     """A PIL image of mode L, LA, RGB or RGBA, with the metadata in ``info`` as Pillow has it.

@@ -1,5 +1,6 @@
 """Files to test with: one of each kind by hand, any by hypothesis, and a way to forge them."""
 
+from dataclasses import replace
 from zlib import crc32
 
 from hypothesis import strategies as st
@@ -13,7 +14,9 @@ from neurocodec.container import (
     LearnedHeader,
     Mode,
     NczFile,
+    Tiling,
     VAEHeader,
+    write_tile,
 )
 from neurocodec.container.wire import varint
 
@@ -66,6 +69,19 @@ COMPACT = NczFile(
         grid_offset=9,
     ),
     streams=(b"low", b"high"),
+)
+
+TILED_HEAD = replace(
+    PLAIN, width=66, height=64, header=replace(PLAIN.header, grid_offset=0), streams=(),
+    icc=b"profile",
+)  # fmt: skip
+TILES = (
+    replace(PLAIN, width=64, height=64),
+    replace(PLAIN, width=2, height=64, streams=(b"more",), alpha=b"\x89PNG"),
+)
+TILED = replace(
+    TILED_HEAD,
+    tiling=Tiling(64, 64, tuple(write_tile(number, tile) for number, tile in enumerate(TILES))),
 )
 
 FOREIGN = NczFile(

@@ -59,7 +59,7 @@ def test_every_trailing_byte_is_refused_as_such(file: NczFile) -> None:
         (b"P", BadMagic, "starts with 50,"),
         (b"\x89NCZ", Truncated, "format version"),
         (b"\x89NCZ\x00", UnsupportedVersion, "format version 0"),
-        (b"\x89NCZ\x02and more", UnsupportedVersion, "format version 2"),
+        (b"\x89NCZ\x03and more", UnsupportedVersion, "format version 3"),
         (b"\x89NCZ\x01", Truncated, "length of the file"),
         (b"\x89NCZ\x01\x80", Truncated, "length of the file"),
         (b"\x89NCZ\x01\x05abcd", Truncated, "has 10 bytes, its header announces 11"),
@@ -77,4 +77,4 @@ def test_damage_is_named(data: bytes, error: type[NczError], message: str) -> No
 def test_the_version_is_judged_before_the_checksum() -> None:
     assert read(seal(body())).width == 64
     with pytest.raises(UnsupportedVersion):
-        read(seal(body(), head=b"\x89NCZ\x02"))
+        read(seal(body(), head=b"\x89NCZ\x03"))

@@ -6,12 +6,31 @@ from pathlib import Path
 
 import pytest
 
-from neurocodec.container import CODECS, MAGIC, VERSION, Arrangement, Inner, NczFile, write
+from neurocodec.container import (
+    CODECS,
+    MAGIC,
+    TILED_VERSION,
+    VERSION,
+    Arrangement,
+    Inner,
+    NczFile,
+    write,
+)
 from neurocodec.container.fields import Field, Int, Records
-from neurocodec.container.layout import CODEC, COMREC_HEADER, GROUP, IMAGE, LEARNED, MAP
+from neurocodec.container.layout import (
+    CODEC,
+    COMREC_HEADER,
+    GRID_OFFSET,
+    GROUP,
+    IMAGE,
+    LEARNED,
+    MAP,
+    MAX_TILES,
+    TILE,
+)
 from neurocodec.container.sections import SECTIONS
 
-from .samples import COMPACT, MIXED, PLAIN
+from .samples import COMPACT, MIXED, PLAIN, TILED
 
 BITSTREAM = Path(__file__).parents[2] / "bitstream"
 SPEC = (BITSTREAM / "SPEC.md").read_text()
@@ -59,13 +78,24 @@ def test_every_section_is_in_the_spec_and_no_other() -> None:
 def test_the_constants_are_in_the_spec() -> None:
     assert f"`{MAGIC.hex(' ')}`" in SPEC
     assert f"| version | u8 | {VERSION} |" in SPEC
+    assert f"| version | u8 | {TILED_VERSION} |" in SPEC
+    assert f", 2 to {MAX_TILES} of them" in SPEC
+    for field in TILE:
+        low, high = field.low * field.unit, field.high * field.unit
+        assert f"| {field.label} | varint | {low} to {high}, " in SPEC
+    assert row(GRID_OFFSET) in SPEC
     for number, name in CODECS.items():
         assert f"Codec {number} is `{name}`." in SPEC
 
 
 @pytest.mark.parametrize(
     ("heading", "file"),
-    [("An example", PLAIN), ("An example of codec 2", COMPACT), ("An example of codec 3", MIXED)],
+    [
+        ("An example", PLAIN),
+        ("An example of codec 2", COMPACT),
+        ("An example of codec 3", MIXED),
+        ("An example of tiles", TILED),
+    ],
 )
 def test_the_examples_of_the_spec(heading: str, file: NczFile) -> None:
     example = SPEC.split(f"### {heading}\n")[1].split("```")[1]

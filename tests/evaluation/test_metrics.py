@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurocodec.errors import InvalidArgument, MissingDependency
-from neurocodec.evaluation import extras
+from neurocodec.evaluation import extras, metrics
 from neurocodec.evaluation.metrics import luma, ms_ssim, ms_ssim_db, psnr, ssim
 
 from .conftest import photo
@@ -192,3 +192,26 @@ def test_missing_package_names_the_extra(monkeypatch):
         ssim(photo(1), photo(1))
     with pytest.raises(MissingDependency, match="package nowhere"):
         extras.require("nowhere.inside")
+
+
+@pytest.mark.parametrize("shape", [(161, 161), (300, 200), (523, 177), (1031, 333), (770, 514)])
+def test_ms_ssim_in_strips_is_that_of_the_whole(shape, monkeypatch):
+    height, width = shape
+    a = np.random.default_rng(1).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3))
+    a = a.repeat(8, axis=0).repeat(8, axis=1)[:height, :width].astype(np.uint8)
+    noise = (
+        np.random.default_rng(2).normal(0, 15, a.shape) * np.linspace(0, 2, height)[:, None, None]
+    )
+    b = (a + noise).clip(0, 255).astype(np.uint8)
+    whole = ms_ssim(a, b)
+    monkeypatch.setattr(metrics, "LARGE", 0)
+    assert ms_ssim(a, b) == pytest.approx(whole, abs=2e-6)
+    assert ms_ssim(a, a) == pytest.approx(1, abs=1e-6)
+
+
+def test_psnr_takes_every_row():
+    a = np.zeros((2 * metrics.ROWS + 3, 5, 3), np.uint8)
+    for row in (0, metrics.ROWS - 1, metrics.ROWS, len(a) - 1):
+        b = a.copy()
+        b[row, 2, 1] = 10
+        assert psnr(a, b) == pytest.approx(10 * math.log10(255**2 * a.size / 100))

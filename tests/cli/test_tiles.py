@@ -1,0 +1,126 @@
+"""Tiles on the command line, with a small untrained codec in place of the shipped ones."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import neurocodec
+from neurocodec import container, zoo
+from tests import fake_codec
+from tests.codecs.conftest import build
+from tests.codecs.test_tiles import spoil
+from tests.training.conftest import draw_photo
+
+
+@pytest.fixture
+def tiled(ncz, folder, monkeypatch):
+    """a.png, a.ncz in six tiles, and the pixels that this decodes to."""
+    codec = build()
+    codec.wire_id = fake_codec.MODEL.wire_id
+    monkeypatch.setattr(zoo, "load", lambda name, device="cpu": codec)
+    draw_photo(4, 150, 100).save("a.png")
+    assert ncz("encode", "a.png", "a.ncz", "--tile-size", "64", "-q", "70").code == 0
+    return np.asarray(neurocodec.decode("a.ncz"))
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def damage(*numbers):
+    with open("a.ncz", "rb") as file:
+        data = spoil(file.read(), *numbers)
+    with open("bad.ncz", "wb") as file:
+        file.write(data)
+
+
+def test_tile_size(ncz, tiled):
+    file = neurocodec.info("a.ncz")
+    assert (file.tile_width, file.tile_height, len(file.tiles)) == (64, 64, 6)
+    assert ncz("encode", "a.png", "b.ncz", "--tile-size", "0").code == 0
+    assert neurocodec.info("b.ncz").tiles == ()
+    for size in (63, 100):
+        result = ncz("encode", "a.png", "b.ncz", "--tile-size", size)
+        assert (result.code, result.out) == (1, b"")
+        assert f"tile size {size}: use a multiple of 64" in result.err
+    assert ncz("encode", "a.png", "b.ncz", "--tile-size", "-1").code == 2
+
+
+def test_crop(ncz, tiled):
+    assert ncz("decode", "a.ncz", "part.png", "--crop", "60,20,50,70").code == 0
+    assert np.array_equal(pixels("part.png"), tiled[20:90, 60:110])
+    result = ncz("decode", "a.ncz", "none.png", "--crop", "60,20,50,90")
+    assert result.code == 1
+    assert "crop 60,20,50,90 (x, y, width, height) does not lie within" in result.err
+
+
+@pytest.mark.parametrize("crop", ["1,2,3", "1,2,3,x", "1,2,3,-4", "", "1.5,2,3,4", "1,2,3,4,5"])
+def test_crops_that_make_no_sense(ncz, tiled, crop):
+    result = ncz("decode", "a.ncz", "part.png", "--crop", crop)
+    assert result.code == 2
+    assert "write X,Y,W,H in pixels" in result.err
+
+
+def test_best_effort(ncz, folder, tiled):
+    damage(4)
+    result = ncz("decode", "bad.ncz", "bad.png")
+    assert result.code == 1
+    assert "tile 4 of 6 is damaged" in result.err
+    assert not (folder / "bad.png").exists()
+    result = ncz("decode", "bad.ncz", "bad.png", "--best-effort")
+    assert result.code == 3
+    assert result.err == (
+        "ncz: warning: bad.ncz: 1 damaged tiles are grey (x,y,width,height): 64,64,64,36\n"
+    )
+    assert np.array_equal(pixels("bad.png")[:30], tiled[:30])
+    assert (pixels("bad.png")[64:, 64:128] == 128).all()
+    assert ncz("decode", "a.ncz", "good.png", "--best-effort").code == 0
+    assert np.array_equal(pixels("good.png"), tiled)
+
+
+def test_an_error_outweighs_a_warning(ncz, tiled):
+    damage(0)
+    with open("worse.ncz", "wb") as file:
+        file.write(b"no such file")
+    result = ncz("decode", "bad.ncz", "worse.ncz", "a.ncz", "-o", "out", "--best-effort")
+    assert result.code == 1
+    assert result.err.count("ncz: warning:") == result.err.count("ncz: error:") == 1
+    assert np.array_equal(pixels("out/a.png"), tiled)
+    assert ncz("decode", "bad.ncz", "a.ncz", "-o", "out", "--best-effort").code == 3
+
+
+def test_info(ncz, tiled):
+    damage(1, 5)
+    found = json.loads(ncz("info", "bad.ncz", "--json").out)
+    assert found["damaged"] == [1, 5]
+    assert sum(found["tiles"]) == found["sections"]["tiles"]
+    assert sum(found["sections"].values()) == found["bytes"]
+    assert (found["streams"], found["importance"], found["alpha"]) == ([], None, False)
+    text = ncz("info", "bad.ncz").out.decode()
+    assert "tiles           6 of up to 64x64 pixels\n" in text
+    assert "damaged tiles   1 5\n" in text
+    assert "grid offset" not in text
+    assert "damaged tiles   none\n" in ncz("info", "a.ncz").out.decode()
+
+
+def test_alpha_is_told(ncz, tiled):
+    image = draw_photo(4, 150, 100)
+    image.putalpha(Image.new("L", image.size, 3))
+    image.save("alpha.png")
+    assert ncz("encode", "alpha.png", "alpha.ncz", "--tile-size", "64").code == 0
+    assert neurocodec.info("alpha.ncz").alpha
+    assert not neurocodec.info("a.ncz").alpha
+
+
+def test_a_crop_from_every_kind_of_source(tiled, folder):
+    data = (folder / "a.ncz").read_bytes()
+    for source in (data, "a.ncz", folder / "a.ncz", open("a.ncz", "rb")):  # noqa: SIM115
+        part = neurocodec.decode(source, crop=(10, 20, 30, 40))
+        assert np.array_equal(np.asarray(part), tiled[20:60, 10:40])
+    (folder / "empty.ncz").write_bytes(b"")
+    with pytest.raises(neurocodec.NczError):
+        neurocodec.decode("empty.ncz", crop=(0, 0, 1, 1))
+    assert container.read(data).tiling is not None
