@@ -15,17 +15,20 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
+from neurocodec.codecs import plainest
 from neurocodec.errors import CorruptStream, ImageTooLarge, InvalidArgument, MissingDependency
 from neurocodec.image.reading import check_size, one_line, read_image
 
 
 @dataclass(frozen=True)
 class Inner:
-    """``save`` writes an RGB image; ``open`` reads what it wrote, and raises ImageTooLarge before
-    it decodes more pixels than it is told to; ``largest`` side it can hold."""
+    """``save`` writes an RGB image; ``check`` looks at the structure of a file, see `plainest`;
+    ``open`` reads what it wrote, and raises ImageTooLarge before it decodes more pixels than it is
+    told to; ``largest`` side it can hold."""
 
     name: str
     save: Callable[[Image.Image, io.BytesIO, float], None]
+    check: Callable[[bytes, int, int], None]
     open: Callable[[bytes, int], Image.Image]
     missing: Callable[[], str | None]
     largest: int
@@ -62,6 +65,7 @@ class Inner:
         """
         self._require()
         try:
+            self.check(data, width, height)
             image = self.open(data, width * height)
             if image.size == (width, height):
                 return np.asarray(image.convert("RGB"))
@@ -155,7 +159,7 @@ def _no_heif() -> str | None:
 INNERS = {
     inner.name: inner
     for inner in (
-        Inner("jpeg", _save_jpeg, _opening("JPEG"), _feature("jpg"), 65500),
+        Inner("jpeg", _save_jpeg, plainest.jpeg, _opening("JPEG"), _feature("jpg"), 65500),
         Inner(
             "jpeg2000",
             _saving(
@@ -168,6 +172,7 @@ INNERS = {
                     "no_jp2": True,
                 },
             ),
+            plainest.jpeg2000,
             _opening("JPEG2000"),
             _feature("jpg_2000"),
             2**31 - 1,
@@ -175,6 +180,7 @@ INNERS = {
         Inner(
             "webp",
             _saving("WEBP", lambda q: {"quality": q, "method": 6}),
+            plainest.webp,
             _opening("WEBP"),
             _feature("webp"),
             16383,
@@ -182,10 +188,11 @@ INNERS = {
         Inner(
             "avif",
             _saving("AVIF", lambda q: {"quality": round(q), "subsampling": "4:4:4", "speed": 6}),
+            plainest.avif,
             _opening("AVIF"),
             _feature("avif"),
             32768,  # libavif writes larger ones, and then refuses to read them
         ),
-        Inner("heic", _save_heic, _open_heic, _no_heif, 16384),
+        Inner("heic", _save_heic, plainest.heic, _open_heic, _no_heif, 16384),
     )
 }
