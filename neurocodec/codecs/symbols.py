@@ -61,7 +61,7 @@ def walk(
         passes = [(order == step).expand(group.size, -1, -1) for step in range(group.passes)]
         if kept is not None:
             passes = [now & kept for now in passes]
-        counts = [int(where.sum()) for where in passes]
+        counts = [int(torch.count_nonzero(where)) for where in passes]
         expect(group.levels, counts)
         index = torch.full((group.size, rows, cols), zero, device=side.device)
         state = group.start(side.new_empty(1, group.size, rows, cols))
