@@ -260,7 +260,7 @@ def a_rank_of_8770_bits() -> Iterable[bytes]:
 )  # fmt: skip
 def the_largest_image() -> Iterable[bytes]:
     sides = {"width": 2**31 - 1, "height": 2**31 - 1}
-    return [forged(valid()[name], **sides) for name in ("cvqn-dot", "comrec-dot", "jpeg-rec")]
+    return [forged(valid()[name], **sides) for name in ("cvqn-dot", "comrec-dot", "vae-dot")]
 
 
 @attack(
@@ -277,7 +277,7 @@ def products_that_overflow() -> Iterable[bytes]:
     errors.ImageTooLarge, "when padded",
 )  # fmt: skip
 def thin_strips() -> Iterable[bytes]:
-    for name in ("cvqn-dot", "comrec-dot"):
+    for name in ("cvqn-dot", "comrec-dot", "vae-dot"):
         yield forged(valid()[name], width=2**28, height=1)
         yield forged(valid()[name], width=1, height=2**28)
 
@@ -288,8 +288,21 @@ def thin_strips() -> Iterable[bytes]:
     errors.CorruptStream, r"of \d+ bytes cannot hold \d+ symbols",
 )  # fmt: skip
 def huge_and_empty() -> Iterable[bytes]:
-    for name in ("cvqn", "cvqn-dot", "comrec-both", "comrec-rec", "shipped-cvqn", "shipped-comrec"):
+    names = ("cvqn", "cvqn-dot", "comrec-both", "comrec-rec", "vae", "vae-dot")
+    for name in (*names, "shipped-cvqn", "shipped-comrec"):
         yield forged(valid()[name], width=2**14, height=2**14)
+
+
+@attack(
+    "2^28 pixels and the widest alphabets, whose tables would be gigabytes, behind streams long "
+    "enough for them.",
+    errors.NczError, r"a CDF of \d+ entries is too large",
+)  # fmt: skip
+def huge_tables() -> Iterable[bytes]:
+    groups = (Group(2, 1023), Group(3, 1023))
+    passes = len(parts("vae").streams) - 1
+    long = with_streams("vae", bytes(2**16), *[bytes(2**17)] * passes)
+    yield forged(long, width=2**14, height=2**14, groups=groups)
 
 
 @attack(
@@ -440,6 +453,8 @@ def a_model_of_another_codec() -> Iterable[bytes]:
 def groups_of_another_model() -> Iterable[bytes]:
     for groups in ((Group(2, 31),), (Group(2, 31), Group(3, 16)), (Group(3, 31), Group(2, 15))):
         yield forged(valid()["cvqn"], groups=groups, channel_order=None)
+    for groups in ((Group(2, 3),), (Group(3, 3), Group(2, 3)), (Group(2, 3),) * 3):
+        yield forged(valid()["vae"], groups=groups)
 
 
 @attack("A map of another size, or of other levels.", errors.MalformedHeader, "does not fit")
@@ -464,7 +479,7 @@ def an_inner_codec_of_another_model() -> Iterable[bytes]:
     "Too few streams, or too many.", errors.CorruptStream, "too few|too many", chapter="Streams"
 )
 def other_numbers_of_streams() -> Iterable[bytes]:
-    for name in ("cvqn", "cvqn-map", "comrec-both"):
+    for name in ("cvqn", "cvqn-map", "comrec-both", "vae"):
         streams = parts(name).streams
         yield with_streams(name, *streams[:-1])
         yield with_streams(name, *streams, b"x")
@@ -476,7 +491,7 @@ def other_numbers_of_streams() -> Iterable[bytes]:
     errors.CorruptStream, "cannot hold|does not fit",
 )  # fmt: skip
 def streams_that_end_early_or_late() -> Iterable[bytes]:
-    for name in ("cvqn", "cvqn-map", "comrec-both"):
+    for name in ("cvqn", "cvqn-map", "comrec-both", "vae"):
         streams = parts(name).streams
         for stream in (b"", streams[-1][:-4], streams[-1] + bytes(4), streams[-1] * 99):
             yield with_streams(name, *streams[:-1], stream)

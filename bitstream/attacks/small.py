@@ -22,6 +22,7 @@ from neurocodec.nets.block_dct import BlockDCTConfig
 from neurocodec.nets.comrec import ComRec, ComRecConfig
 from neurocodec.nets.context import ContextConfig
 from neurocodec.nets.cvqn import CVQN, CVQNConfig
+from neurocodec.nets.vae import VAE, VAEConfig
 
 EXIF = b"II*\0\x08\0\0\0\1\0\x10\x01\x03\0\1\0\0\0\x07\0\0\0\0\0\0\0"
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>" * 3
@@ -36,11 +37,16 @@ def networks() -> dict[str, tuple[int, torch.nn.Module, list[str]]]:
         levels=(31, 15), importance="se", map_levels=4, context=context, gdn=False,
     )  # fmt: skip
     dct = BlockDCTConfig(context=ContextConfig((1, 1, 1, 1, 1), features=2, hidden=4, rank=2))
+    vae = VAEConfig(
+        groups=(2, 3), passes=(2, 1), hyper=2, features=2, hidden=4, analysis=(2, 2),
+        synthesis=(2, 2), blocks=(1, 1),
+    )  # fmt: skip
     features = {"com_features": 4, "rec_features": 4, "rec_blocks": 1}
     return {
         "small-cvqn": (60001, CVQN(cvqn), []),
         "small-comrec": (60002, ComRec(ComRecConfig("dct", dct=dct, **features)), ["dct"]),
         "small-foreign": (60003, ComRec(ComRecConfig("webp", dct=dct, **features)), FOREIGN),
+        "small-vae": (60004, VAE(vae), []),
     }
 
 
@@ -52,7 +58,7 @@ def install(folder: Path) -> None:
         for name, (wire_id, network, inner) in networks().items():
             data = weights.to_bytes(network)
             record = {
-                "name": name, "codec": "cvqn" if isinstance(network, CVQN) else "comrec",
+                "name": name, "codec": name.split("-")[1].replace("foreign", "comrec"),
                 "wire_id": wire_id, "digest": hashlib.sha256(data).hexdigest(), "inner": inner,
                 "licence": "none", "default_quality": 50.0, "default_map": False, "scores": {},
             }  # fmt: skip
@@ -96,6 +102,9 @@ def files() -> dict[str, bytes]:
     add("cvqn-metadata", tagged, "small-cvqn", 70)
     add("cvqn-grey", grey, "small-cvqn", 100)
     add("cvqn-dot", dot, "small-cvqn", 1)
+    add("vae", plain, "small-vae", 50)
+    add("vae-alpha", alpha, "small-vae", 90)
+    add("vae-dot", dot, "small-vae", 1)
     add("comrec-tagged-alpha", alpha, "small-comrec", 30)
     add("comrec-dot", dot, "small-comrec", 30)
     for arrangement in ("both", "rec", "com"):

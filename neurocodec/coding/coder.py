@@ -67,7 +67,10 @@ def check_size(count: int, levels: int, size: int) -> None:
     Every symbol keeps a count, and each count takes from the others: a symbol costs at least
     log2(2**16 / (2**16 + 1 - levels)) bits and at most 16. Known before any probability is, this
     keeps a file of a few bytes from asking for the work and memory of a huge picture.
+
+    Raises InvalidArgument where their CDF would be too large for one call.
     """
+    _check_entries(count * (levels + 1))
     most_likely = TOTAL + 1 - levels
     least = (PRECISION - math.log2(most_likely)) * (1 - 1e-9) - _ROUNDING / most_likely
     most = PRECISION * (1 + 1e-9) + _ROUNDING
@@ -80,9 +83,13 @@ def check_size(count: int, levels: int, size: int) -> None:
 
 def _check_table(cdf: NDArray[np.int16]) -> None:
     check_cdf(cdf)
-    if cdf.size > _MAX_ENTRIES:
+    _check_entries(cdf.size)
+
+
+def _check_entries(size: int) -> None:
+    if size > _MAX_ENTRIES:
         raise InvalidArgument(
-            f"a CDF of {cdf.size} entries is too large for one call (at most {_MAX_ENTRIES}): "
+            f"a CDF of {size} entries is too large for one call (at most {_MAX_ENTRIES}): "
             "code in parts"
         )
 

@@ -235,10 +235,15 @@ def test_the_shortest_and_the_longest_stream_are_within_what_is_expected(levels,
             check_size(count, levels, 2 * count + 3)
 
 
-@pytest.mark.parametrize(("count", "size"), [(0, 1), (1, 0), (2**22, 40), (2**40, 2**20)])
+@pytest.mark.parametrize(("count", "size"), [(0, 1), (1, 0), (2**22, 40), (2**25 - 1, 5700)])
 def test_sizes_that_no_stream_has(count, size):
     with pytest.raises(CorruptStream, match=f"{size} bytes cannot hold {count} symbols"):
         check_size(count, 63, size)
+
+
+def test_tables_too_large_for_one_call_are_refused_before_they_are_made():
+    with pytest.raises(InvalidArgument, match="a CDF of 2147483648 entries is too large"):
+        check_size(2**25, 63, 2**22)
 
 
 def test_no_symbols_have_no_bytes():
