@@ -12,6 +12,7 @@ from neurocodec import container, zoo
 from neurocodec.container import Arrangement, ComRecHeader, Group, Header, Inner, VAEHeader
 from neurocodec.container.layout import MAX_SIDE
 from neurocodec.errors import InvalidArgument, UnknownModel
+from neurocodec.memory import memory_for
 from neurocodec.threads import torch_threads
 
 if TYPE_CHECKING:
@@ -147,12 +148,13 @@ def decode(
     ICC profile, EXIF and XMP are in its ``info``. max_pixels: refuse larger images with
     ImageTooLarge before anything is allocated. threads: as for :func:`encode`.
 
-    Raises NczError, OSError where a path cannot be opened.
+    Raises NczError, of which ImageTooLarge also where memory runs out; OSError where a path cannot
+    be opened.
     """
     data = _read(source)
     file = container.read(data, max_pixels=max_pixels)
     name = zoo.by_wire_id(file.model).name
-    with torch_threads(threads):
+    with torch_threads(threads), memory_for(file.width, file.height):
         return load(name, device).decode(data, max_pixels=max_pixels)
 
 

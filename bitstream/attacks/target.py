@@ -21,9 +21,7 @@ def parse_one(data: bytes) -> str:
     except NczError as error:
         return f"refused as a file: {type(error).__name__}"
     assert container.read(container.write(file)) == file, "what was written again is not the same"
-    assert sum(container.sizes(data).values()) == len(data), "sizes do not sum to the file"
-    container.describe(file)
-    api.info(data)
+    assert sum(api.info(data).sections.values()) == len(data), "sizes do not sum to the file"
     return "parsed"
 
 
