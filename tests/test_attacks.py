@@ -14,6 +14,7 @@ from neurocodec.errors import ImageTooLarge, NczError
 from neurocodec.image import save
 from tests import attacks as scripts
 
+pytest.importorskip("resource", reason="the fuzzer measures memory as Unix does")
 attacks, forge, fuzz, mutate, target = map(
     scripts.module, ("attacks", "forge", "fuzz", "mutate", "target")
 )
@@ -115,11 +116,14 @@ def test_mutants_of_noise_are_refused(noise, random):
 
 # The fuzzer itself.
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads and resets counters in /proc")
+
 
 def run_fuzz(folder, *options):
     return fuzz.main(["--out", str(folder), "--hang", "60", *options])
 
 
+@linux
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["random", "atheris"])
 def test_twenty_seconds_of_mutants(engine, tmp_path, capfd):
@@ -133,7 +137,11 @@ def test_twenty_seconds_of_mutants(engine, tmp_path, capfd):
     files = counted["files"]
     # Most checksums are right, and all that lies behind them is reached.
     assert counted.get("refused as a file: ChecksumMismatch", 0) < 0.05 * files
-    for depth in ("inflated something", "reached the entropy decoder", "reached an inner codec"):
+    for depth in (
+        "inflated something",
+        "reached the entropy decoder",
+        "reached an inner codec's library",
+    ):
         assert counted[depth] > 0.01 * files
     assert counted["decoded"] > 0.01 * files
 
@@ -154,6 +162,7 @@ def try_one(data):
 """
 
 
+@linux
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "fault", "cause"),
@@ -177,6 +186,7 @@ def test_every_kind_of_fault_is_kept(kind, fault, cause, tmp_path, monkeypatch, 
     assert (out / f"000-{kind}.ncz").read_bytes()
 
 
+@linux
 @pytest.mark.slow
 def test_a_fuzzer_that_fails_itself_says_so(tmp_path):
     with pytest.raises(SystemExit, match="the fuzzer itself failed"):

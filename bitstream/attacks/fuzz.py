@@ -93,7 +93,9 @@ class Depth(Counter[str]):
         self._seen: set[str] = set()
         self._watch(packing, "inflate", "inflated something")
         self._watch(coding, "decode_symbols", "reached the entropy decoder")
-        self._watch(inner.Inner, "decode", "reached an inner codec")
+        self._watch(inner.Inner, "decode", "reached the check of an inner codec's file")
+        self._watch(inner, "read_image", "reached an inner codec's library")
+        self._watch(inner, "check_size", "reached an inner codec's library")  # HEIC
         self._watch(alpha, "read_image", "reached the PNG of alpha")
 
     def _watch(self, owner: object, name: str, what: str) -> None:

@@ -37,7 +37,8 @@ class Inner:
         """pixels (H, W, 3) uint8 -> the codec's own file.
 
         Raises MissingDependency where the codec is not installed, InvalidArgument where the
-        picture is larger than it allows, or of a shape that it refuses (x265: thin strips).
+        picture is larger than it allows, or of a shape that it refuses (x265: thin strips), or
+        where its file is not in the plainest form.
         """
         self._require()
         if max(pixels.shape[:2]) > self.largest:
@@ -55,7 +56,15 @@ class Inner:
                 f"{self.name} cannot hold a picture of {pixels.shape[1]}x{pixels.shape[0]} "
                 f"({one_line(error)}): use another inner codec"
             ) from error
-        return file.getvalue()
+        data = file.getvalue()
+        try:
+            self.check(data, pixels.shape[1], pixels.shape[0])
+        except (ValueError, ImageTooLarge) as error:  # it could not be decoded
+            raise InvalidArgument(
+                f"this build of {self.name} writes files that the format does not carry ({error}): "
+                "use another inner codec"
+            ) from error
+        return data
 
     def decode(self, data: bytes, width: int, height: int) -> np.ndarray:
         """The codec's file -> pixels (height, width, 3) uint8.

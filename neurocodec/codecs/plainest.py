@@ -29,8 +29,8 @@ _JPEG_SEGMENTS = frozenset(b"\xe0\xee\xdb\xc0\xc1\xc2\xc4\xdd\xfe")
 """APP0 and APP14, quantization tables, the three common frames, Huffman tables, restart interval,
 comment."""
 
-_J2K_MAIN = {0x51: "SIZ", 0x52: "COD", 0x5C: "QCD", 0x5D: "QCC", 0x64: "COM"}
-_J2K_TILE = {0x64: "COM"}
+_J2K_COMMENT = 0xFF64
+_J2K_MAIN = {0xFF51: "SIZ", 0xFF52: "COD", 0xFF5C: "QCD", 0xFF5D: "QCC", _J2K_COMMENT: "COM"}
 
 _PROPERTIES = {
     b"av01": (b"av1C", b"colr", b"ispe", b"pixi"),
@@ -63,7 +63,7 @@ def jpeg(data: bytes, width: int, height: int) -> None:
     if position + 2 != len(data):
         raise ValueError("it goes on after its end")
     if frames != 1 or not 1 <= scans <= MAX_SCANS:
-        raise ValueError(f"it has {frames} frames and {scans} scans, one and up to {MAX_SCANS} may")
+        raise ValueError(f"it has {frames} frames and {scans} scans, not 1 and up to {MAX_SCANS}")
 
 
 def webp(data: bytes, width: int, height: int) -> None:
@@ -82,7 +82,7 @@ def jpeg2000(data: bytes, width: int, height: int) -> None:
         raise ValueError("it is not a codestream")
     position, seen = 2, set()
     while (marker := _unpack(">H", data, position)[0]) != 0xFF90:
-        name = _J2K_MAIN.get(marker & 0xFF) if marker >> 8 == 0xFF else None
+        name = _J2K_MAIN.get(marker)
         if name is None or (name in ("SIZ", "COD") and name in seen):
             raise ValueError(f"its main header has a segment {marker:04x}")
         seen.add(name)
@@ -100,7 +100,7 @@ def jpeg2000(data: bytes, width: int, height: int) -> None:
         raise ValueError("its first tile-part is not all of it")
     position += 12
     while (marker := _unpack(">H", data, position)[0]) != 0xFF93:
-        if marker >> 8 != 0xFF or marker & 0xFF not in _J2K_TILE:
+        if marker != _J2K_COMMENT:
             raise ValueError(f"its tile has a segment {marker:04x}")
         position += 2 + _unpack(">H", data, position + 2)[0]
 
