@@ -14,6 +14,7 @@ from neurocodec import container, zoo
 from neurocodec.container import Arrangement, ComRecHeader, Group, Header, Inner, VAEHeader
 from neurocodec.container.layout import MAX_SIDE
 from neurocodec.errors import InvalidArgument, NczError, UnknownModel
+from neurocodec.memory import memory_for
 from neurocodec.threads import torch_threads
 
 if TYPE_CHECKING:
@@ -166,7 +167,8 @@ def decode(
     best_effort: fill the damaged or missing tiles of a picture in tiles with grey; their boxes
     (x, y, width, height) are then in ``info["damaged"]``.
 
-    Raises NczError, OSError where a path cannot be opened.
+    Raises NczError, of which ImageTooLarge also where memory runs out; OSError where a path cannot
+    be opened.
     """
     # Codecs that cannot do it never see it.
     given = {"crop": crop, "best_effort": best_effort or None}
@@ -175,7 +177,7 @@ def decode(
     most = max_pixels if crop is None else MAX_SIDE**2  # the codec knows what it will decode
     file = container.read(data, max_pixels=most, best_effort=best_effort)
     name = zoo.by_wire_id(file.model).name
-    with torch_threads(threads):
+    with torch_threads(threads), memory_for(file.width, file.height):
         return load(name, device).decode(data, max_pixels=max_pixels, **part)
 
 

@@ -123,6 +123,23 @@ def test_limit_of_pixels(codec, pixels):
     assert codec.calls == []
 
 
+@pytest.mark.parametrize(
+    "allocate", [lambda: torch.empty(2**60, dtype=torch.uint8), lambda: np.empty(2**60, np.uint8)]
+)
+def test_an_image_that_memory_cannot_hold_is_too_large(codec, pixels, allocate):
+    data = neurocodec.encode(pixels)
+    codec.during = allocate
+    with pytest.raises(ImageTooLarge, match="7x5 pixels need more memory than there is: decode on"):
+        neurocodec.decode(data)
+
+
+def test_other_errors_of_torch_stay_what_they_are(codec, pixels):
+    data = neurocodec.encode(pixels)
+    codec.during = lambda: torch.ones(2) @ torch.ones(3)
+    with pytest.raises(RuntimeError, match="inconsistent tensor size"):
+        neurocodec.decode(data)
+
+
 def test_unknown_models(codec, pixels):
     with pytest.raises(UnknownModel, match="'none'"):
         neurocodec.encode(pixels, "none")

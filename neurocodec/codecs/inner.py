@@ -15,17 +15,20 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
+from neurocodec.codecs import plainest
 from neurocodec.errors import CorruptStream, ImageTooLarge, InvalidArgument, MissingDependency
 from neurocodec.image.reading import check_size, one_line, read_image
 
 
 @dataclass(frozen=True)
 class Inner:
-    """``save`` writes an RGB image; ``open`` reads what it wrote, and raises ImageTooLarge before
-    it decodes more pixels than it is told to; ``largest`` side it can hold."""
+    """``save`` writes an RGB image; ``check`` looks at the structure of a file, see `plainest`;
+    ``open`` reads what it wrote, and raises ImageTooLarge before it decodes more pixels than it is
+    told to; ``largest`` side it can hold."""
 
     name: str
     save: Callable[[Image.Image, io.BytesIO, float], None]
+    check: Callable[[bytes, int, int], None]
     open: Callable[[bytes, int], Image.Image]
     missing: Callable[[], str | None]
     largest: int
@@ -34,7 +37,8 @@ class Inner:
         """pixels (H, W, 3) uint8 -> the codec's own file.
 
         Raises MissingDependency where the codec is not installed, InvalidArgument where the
-        picture is larger than it allows, or of a shape that it refuses (x265: thin strips).
+        picture is larger than it allows, or of a shape that it refuses (x265: thin strips), or
+        where its file is not in the plainest form.
         """
         self._require()
         if max(pixels.shape[:2]) > self.largest:
@@ -52,7 +56,15 @@ class Inner:
                 f"{self.name} cannot hold a picture of {pixels.shape[1]}x{pixels.shape[0]} "
                 f"({one_line(error)}): use another inner codec"
             ) from error
-        return file.getvalue()
+        data = file.getvalue()
+        try:
+            self.check(data, pixels.shape[1], pixels.shape[0])
+        except (ValueError, ImageTooLarge) as error:  # it could not be decoded
+            raise InvalidArgument(
+                f"this build of {self.name} writes files that the format does not carry ({error}): "
+                "use another inner codec"
+            ) from error
+        return data
 
     def decode(self, data: bytes, width: int, height: int) -> np.ndarray:
         """The codec's file -> pixels (height, width, 3) uint8.
@@ -62,6 +74,7 @@ class Inner:
         """
         self._require()
         try:
+            self.check(data, width, height)
             image = self.open(data, width * height)
             if image.size == (width, height):
                 return np.asarray(image.convert("RGB"))
@@ -155,7 +168,7 @@ def _no_heif() -> str | None:
 INNERS = {
     inner.name: inner
     for inner in (
-        Inner("jpeg", _save_jpeg, _opening("JPEG"), _feature("jpg"), 65500),
+        Inner("jpeg", _save_jpeg, plainest.jpeg, _opening("JPEG"), _feature("jpg"), 65500),
         Inner(
             "jpeg2000",
             _saving(
@@ -168,6 +181,7 @@ INNERS = {
                     "no_jp2": True,
                 },
             ),
+            plainest.jpeg2000,
             _opening("JPEG2000"),
             _feature("jpg_2000"),
             2**31 - 1,
@@ -175,6 +189,7 @@ INNERS = {
         Inner(
             "webp",
             _saving("WEBP", lambda q: {"quality": q, "method": 6}),
+            plainest.webp,
             _opening("WEBP"),
             _feature("webp"),
             16383,
@@ -182,10 +197,11 @@ INNERS = {
         Inner(
             "avif",
             _saving("AVIF", lambda q: {"quality": round(q), "subsampling": "4:4:4", "speed": 6}),
+            plainest.avif,
             _opening("AVIF"),
             _feature("avif"),
             32768,  # libavif writes larger ones, and then refuses to read them
         ),
-        Inner("heic", _save_heic, _open_heic, _no_heif, 16384),
+        Inner("heic", _save_heic, plainest.heic, _open_heic, _no_heif, 16384),
     )
 }

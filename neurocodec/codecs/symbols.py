@@ -24,6 +24,8 @@ Exchange = Callable[[int, Tensor, Tensor], Tensor]
 # (group, level indices of the groups before) -> bool (n, H, W), which of its symbols are coded;
 # None for all. The others hold the zero symbol and cost nothing.
 Coded = Callable[[int, Sequence[Tensor]], Tensor | None]
+# (levels, number of symbols in each pass of a group), before anything is computed for the group.
+Expect = Callable[[int, Sequence[int]], None]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ def walk(
     coded: Coded,
     side: Tensor,
     exchange: Exchange,
+    expect: Expect = lambda levels, counts: None,
 ) -> list[Tensor]:
     """Visit every pass in coding order and exchange its logits for its symbols.
 
@@ -53,16 +56,19 @@ def walk(
     indices: list[Tensor] = []
     for number, (group, mu) in enumerate(zip(context.parts, mus, strict=True)):
         zero = group.levels // 2
-        index = torch.full((group.size, rows, cols), zero, device=side.device)
         order = pass_numbers(group.passes, rows, cols, side.device)
         kept = coded(number, indices)
+        passes = [(order == step).expand(group.size, -1, -1) for step in range(group.passes)]
+        if kept is not None:
+            passes = [now & kept for now in passes]
+        counts = [int(torch.count_nonzero(where)) for where in passes]
+        expect(group.levels, counts)
+        index = torch.full((group.size, rows, cols), zero, device=side.device)
         state = group.start(side.new_empty(1, group.size, rows, cols))
-        for step in range(group.passes):
-            now = (order == step).expand(group.size, -1, -1)
-            where = now if kept is None else now & kept
+        for step, where in enumerate(passes):
             known = scale_values(mu[index], group.levels)[None] * (order < step)
             state = group.step(step, known, previous, side, order, state)
-            if bool(where.any()):
+            if counts[step]:
                 parameters = group.logits.parameters_of(state.last)[0]
                 logits = group.logits(parameters[:, where].T, mu)
                 index[where] = exchange(number, logits, where)
@@ -108,17 +114,23 @@ def decode(
     """The inverse of `encode`. Returns indices a group and the float cross-entropy in bits.
 
     estimate: whether to compute the latter, 3 to 5 % of the time to decode; 0 if not.
-    Raises CorruptStream where the number of streams is not what the passes need.
+    Raises CorruptStream where the number of streams, or the length of one, is not what the passes
+    need; of a group, before anything is computed for it.
     """
     remaining = list(streams)
     bits = 0.0
 
-    def exchange(_: int, logits: Tensor, where: Tensor) -> Tensor:
-        nonlocal bits
-        if not remaining:
+    def expect(levels: int, counts: Sequence[int]) -> None:
+        coming = [count for count in counts if count]
+        if len(coming) > len(remaining):
             raise CorruptStream(
                 f"{len(streams)} coded streams are too few for this image: re-encode it"
             )
+        for count, stream in zip(coming, remaining, strict=False):
+            coding.check_size(count, levels, len(stream))
+
+    def exchange(_: int, logits: Tensor, where: Tensor) -> Tensor:
+        nonlocal bits
         cdf = coding.cdf_from_grid(coding.snap(logits.cpu().numpy(), offset))
         symbols = coding.decode_symbols(cdf, remaining.pop(0))
         index = torch.from_numpy(symbols.astype(np.int64)).to(logits.device)
@@ -127,7 +139,7 @@ def decode(
             bits -= float(nats) / float(np.log(2))
         return index
 
-    indices = walk(context, mus, coded, side, exchange)
+    indices = walk(context, mus, coded, side, exchange, expect)
     if remaining:
         raise CorruptStream(f"{len(remaining)} coded streams too many for this image: re-encode it")
     return indices, bits

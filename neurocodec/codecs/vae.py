@@ -244,6 +244,7 @@ class VAECodec(Codec):
         rows, cols = -(-file.height // STRIDE), -(-file.width // STRIDE)
         levels = [group.levels for group in file.header.groups]
         passes = sum(self.model.config.passes)
+        self._check_sizes(file, rows, cols)
         streams = list(file.streams)
         hyper, bits = self._decode_hyper(streams.pop(0), -(-rows // HYPER), -(-cols // HYPER))
 
@@ -273,6 +274,18 @@ class VAECodec(Codec):
             )
         integers = [hyper[0], *values[0].split(self.model.config.groups)]
         return integers, values + shifts, bits if estimate else 0.0
+
+    def _check_sizes(self, file: container.NczFile, rows: int, cols: int) -> None:
+        """Refuse streams that cannot hold their symbols, before anything is computed for them."""
+        assert isinstance(file.header, container.VAEHeader)
+        config = self.model.config
+        expected = [(config.hyper * -(-rows // HYPER) * -(-cols // HYPER), HYPER_LEVELS)]
+        for group, passes in zip(file.header.groups, config.passes, strict=True):
+            for positions in pass_numbers(passes, rows, cols).flatten().bincount().tolist():
+                if positions:
+                    expected.append((group.size * positions, group.levels))
+        for (count, levels), stream in zip(expected, file.streams, strict=False):
+            coding.check_size(count, levels, len(stream))
 
     def _decode_hyper(self, stream: bytes, rows: int, cols: int) -> tuple[Tensor, float]:
         cdf = self.hyper_cdf.repeat(rows * cols, axis=0)

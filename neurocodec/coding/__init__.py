@@ -6,7 +6,7 @@ from the grid indices on, so a file decodes alike on every machine.
 """
 
 from neurocodec.coding.cdf import cdf_from_grid, entropy_bits
-from neurocodec.coding.coder import Backend, decode_symbols, encode_symbols
+from neurocodec.coding.coder import Backend, check_size, decode_symbols, encode_symbols
 from neurocodec.coding.grid import LOGIT_STEP, boundary_distance, choose_offset, snap
 from neurocodec.coding.mixture import cdf_from_mixture, centres, grid_units
 
@@ -17,6 +17,7 @@ __all__ = [
     "cdf_from_grid",
     "cdf_from_mixture",
     "centres",
+    "check_size",
     "choose_offset",
     "decode_symbols",
     "encode_symbols",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Literal
 
@@ -9,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocodec.coding import python_backend, torchac_backend
-from neurocodec.coding.cdf import PRECISION, check_cdf, check_symbols, frequencies
+from neurocodec.coding.cdf import PRECISION, TOTAL, check_cdf, check_symbols, frequencies
 from neurocodec.errors import CorruptStream, InvalidArgument, MissingDependency
 
 Backend = Literal["auto", "torchac", "python"]
 """Who codes. The stream is the same; "auto" is torchac, or Python where torchac cannot be built."""
 
 _MAX_ENTRIES = 2**31 - 1  # torchac counts CDF entries in a C int
+_ROUNDING = 1.5 * 2**-14  # bits, divided by its count, that a symbol may cost more or less
 
 
 def encode_symbols(
@@ -59,11 +61,35 @@ def decode_symbols(
     return symbols
 
 
+def check_size(count: int, levels: int, size: int) -> None:
+    """Raise CorruptStream where no stream of ``size`` bytes holds ``count`` symbols of ``levels``.
+
+    Every symbol keeps a count, and each count takes from the others: a symbol costs at least
+    log2(2**16 / (2**16 + 1 - levels)) bits and at most 16. Known before any probability is, this
+    keeps a file of a few bytes from asking for the work and memory of a huge picture.
+
+    Raises InvalidArgument where their CDF would be too large for one call.
+    """
+    _check_entries(count * (levels + 1))
+    most_likely = TOTAL + 1 - levels
+    least = (PRECISION - math.log2(most_likely)) * (1 - 1e-9) - _ROUNDING / most_likely
+    most = PRECISION * (1 + 1e-9) + _ROUNDING
+    if not count * least <= 8 * size <= count * most + 9 or (size == 0) != (count == 0):
+        raise CorruptStream(
+            f"a coded stream of {size} bytes cannot hold {count} symbols: the file is damaged or "
+            "its model is not the encoder's; fetch the file again"
+        )
+
+
 def _check_table(cdf: NDArray[np.int16]) -> None:
     check_cdf(cdf)
-    if cdf.size > _MAX_ENTRIES:
+    _check_entries(cdf.size)
+
+
+def _check_entries(size: int) -> None:
+    if size > _MAX_ENTRIES:
         raise InvalidArgument(
-            f"a CDF of {cdf.size} entries is too large for one call (at most {_MAX_ENTRIES}): "
+            f"a CDF of {size} entries is too large for one call (at most {_MAX_ENTRIES}): "
             "code in parts"
         )
 
@@ -92,7 +118,7 @@ def _check_length(cdf: NDArray[np.int16], symbols: NDArray[np.int16], data: byte
     """
     counts = frequencies(cdf, symbols)
     information = PRECISION * len(symbols) - float(np.log2(counts).sum())
-    rounding = 1.5 * 2**-14 * float((1 / counts).sum()) + 1e-9 * information
+    rounding = _ROUNDING * float((1 / counts).sum()) + 1e-9 * information
     if len(symbols) == 0:
         fits = len(data) == 0
     else:

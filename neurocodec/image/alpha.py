@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from struct import pack, unpack_from
 
 import numpy as np
 from PIL import Image
@@ -20,13 +21,31 @@ def pack_alpha(alpha: np.ndarray) -> bytes:
 
 def unpack_alpha(data: bytes, width: int, height: int) -> np.ndarray:
     """What :func:`pack_alpha` stored: (height, width) uint8. Raises CorruptStream."""
+    _check(data, width, height)
     try:
         image = read_image(data, "the alpha channel", width * height, formats=("PNG",))
     except (UnreadableImage, ImageTooLarge) as error:
         raise CorruptStream(f"{error}: encode the image again") from error
-    if (image.mode, *image.size) != ("L", width, height):
-        raise CorruptStream(
-            f"the alpha channel is {image.width}x{image.height} of mode {image.mode}, expected "
-            f"{width}x{height} of mode L: the file was made by a faulty encoder"
-        )
     return np.array(image)
+
+
+def _check(data: bytes, width: int, height: int) -> None:
+    """8-bit grey of this size, not interlaced, and no chunk that the picture can do without: PNG
+    has room for compressed texts, profiles and animations, and a decoder opens them all."""
+    head = b"\x89PNG\r\n\x1a\n" + pack(">I4sIIBBBBB", 13, b"IHDR", width, height, 8, 0, 0, 0, 0)
+    if data[: len(head)] != head:
+        raise _unlike(f"does not begin as 8-bit grey of {width}x{height} pixels")
+    position, last = len(head) + 4, b""
+    while last != b"IEND":
+        if len(data) - position < 12:
+            raise _unlike("ends early")
+        length, last = unpack_from(">I4s", data, position)
+        if last not in (b"IDAT", b"IEND"):
+            raise _unlike(f"has a chunk {last.hex()}")
+        position += 12 + length
+    if position != len(data):
+        raise _unlike("does not end where its last chunk ends")
+
+
+def _unlike(cause: str) -> CorruptStream:
+    return CorruptStream(f"the alpha channel {cause}: the file was made by a faulty encoder")

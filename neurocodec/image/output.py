@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 
 from neurocodec.errors import InvalidArgument
 from neurocodec.image.formats import PNG, Format, format_for, format_named
-from neurocodec.image.metadata import EXIF_PREFIX, icc_for, is_exif, tiff_tags
+from neurocodec.image.metadata import EXIF_PREFIX, icc_for, is_bomb, is_exif, tiff_tags
 from neurocodec.image.reading import one_line
 
 
@@ -93,7 +93,9 @@ def _render(image: Image.Image, format: Format) -> bytes:
 
 
 def _fits(key: str, value: Any, format: Format) -> bool:
-    if not isinstance(value, bytes) or (key == "exif" and not is_exif(value)):
+    if not isinstance(value, bytes):
+        return False
+    if key == "exif" and (not is_exif(value) or is_bomb(value)):
         return False
     limit = None if key == "icc_profile" else format.largest_segment  # JPEG cuts profiles up
     return limit is None or len(value) <= limit

@@ -88,6 +88,14 @@ def test_truncated_streams_are_corrupt_or_decode_to_the_size(name, pixels):
     assert decoded.shape == (64, 96, 3)
 
 
+def test_a_file_that_could_not_be_decoded_is_not_written(pixels):
+    tagged = dataclasses.replace(
+        INNERS["webp"], save=lambda image, file, quality: image.save(file, "WEBP", exif=b"II*\0")
+    )
+    with pytest.raises(InvalidArgument, match="webp writes files that the format does not carry"):
+        tagged.encode(pixels, 50)
+
+
 @each
 def test_random_damage_never_escapes_as_another_error(name, pixels):
     codec = INNERS[name]
@@ -236,7 +244,7 @@ def test_heic_asks_pillow_heif_for_full_chroma_and_a_whole_quality(pixels, monke
 
     fake = SimpleNamespace(from_pillow=lambda image: File(), open_heif=lambda file: File())
     monkeypatch.setitem(sys.modules, "pillow_heif", fake)
-    codec = dataclasses.replace(INNERS["heic"], missing=lambda: None)
+    codec = dataclasses.replace(INNERS["heic"], missing=lambda: None, check=lambda *_: None)
     assert codec.encode(pixels, 33.4) == b"heic"
     assert saved == [{"quality": 33, "chroma": 444}]
     assert np.array_equal(codec.decode(b"heic", 96, 64), pixels)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from neurocodec.coding import (
     cdf_from_grid,
+    check_size,
     decode_symbols,
     encode_symbols,
     entropy_bits,
@@ -212,6 +213,41 @@ def test_length_check_is_tight():
     for size in (0, 9, 12):
         with pytest.raises(CorruptStream):
             _check_length(cdf, symbols, bytes(size))
+
+
+@pytest.mark.parametrize("levels", [2, 3, 127, 1024])
+@pytest.mark.parametrize("count", [1, 9, 5000])
+@pytest.mark.parametrize("symbol", ["likeliest", "least likely"])
+def test_the_shortest_and_the_longest_stream_are_within_what_is_expected(levels, count, symbol):
+    """Of symbols as certain, and as improbable, as a CDF allows."""
+    cdf = table(*[range(0x10000 - levels + 1, 0x10000)] * count)
+    chosen = 0 if symbol == "likeliest" else levels - 1
+    size = len(encode_symbols(cdf, np.full(count, chosen, np.int16), "python"))
+    check_size(count, levels, size)
+    information = entropy_bits(cdf, np.full(count, chosen, np.int16))
+    if symbol == "likeliest":
+        too_short = int(information / 8) - 1
+        if too_short >= 0:
+            with pytest.raises(CorruptStream, match=f"{too_short} bytes cannot hold {count} sym"):
+                check_size(count, levels, too_short)
+    else:
+        with pytest.raises(CorruptStream, match="cannot hold"):
+            check_size(count, levels, 2 * count + 3)
+
+
+@pytest.mark.parametrize(("count", "size"), [(0, 1), (1, 0), (2**22, 40), (2**25 - 1, 5700)])
+def test_sizes_that_no_stream_has(count, size):
+    with pytest.raises(CorruptStream, match=f"{size} bytes cannot hold {count} symbols"):
+        check_size(count, 63, size)
+
+
+def test_tables_too_large_for_one_call_are_refused_before_they_are_made():
+    with pytest.raises(InvalidArgument, match="a CDF of 2147483648 entries is too large"):
+        check_size(2**25, 63, 2**22)
+
+
+def test_no_symbols_have_no_bytes():
+    check_size(0, 63, 0)
 
 
 def test_bad_arguments(backend):

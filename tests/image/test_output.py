@@ -4,6 +4,7 @@ import io
 import os
 import re
 import stat
+import struct
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from neurocodec.image import (
     unpack_alpha,
     write_atomically,
 )
+from neurocodec.image.metadata import is_bomb
 from tests.image.samples import encoded, exif_block, grey_profile, rgb, srgb_profile
 
 ALPHA = rgb(seed=1)[..., 0]
@@ -307,20 +309,66 @@ def test_alpha_there_and_back(shape):
     np.testing.assert_array_equal(again, alpha)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_exif_whose_values_are_all_the_same_bytes_is_left_out(order):
+    """A bomb for every reader that copies values, Pillow's writers of TIFF and AVIF among them."""
+    count, room = 400, 2000
+    entries = [struct.pack(order + "HHII", 0x8000 + i, 7, room, 8) for i in range(count)]
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, count)
+    bomb = (head + b"".join(entries)).ljust(6000, b"\0")
+    image = Image.fromarray(rgb())
+    for format in ("PNG", "TIFF", "WEBP"):
+        image.info = {"exif": bomb}
+        stream = io.BytesIO()
+        save(image, stream, format)
+        assert 0x8000 not in Image.open(stream).getexif()
+        image.info = {"exif": exif_block((0x0110, 7), order=order)}
+        save(image, stream := io.BytesIO(), format)
+        assert Image.open(stream).getexif()[0x0110] in (7, "7")
+
+
+@pytest.mark.parametrize(
+    ("block", "bomb"),
+    [
+        (EXIF, False),
+        (b"Exif\0\0" + EXIF, False),
+        (b"", False),
+        (b"II*\0\x08", False),
+        (b"II*\0\xff\xff\xff\xff", False),
+        (b"II*\0\x08\0\0\0\0\0\x08\0\0\0", False),  # the next directory is the same again
+        (b"II*\0\x08\0\0\0" + b"\0\0\x0e\0\0\0" + b"\0\0\x08\0\0\0", False),
+        (exif_block((0x8769, 8)), False),  # its Exif directory is the first one
+        (b"II*\0" + b"".join(struct.pack("<IH", 8 + 6 * i, 0) for i in range(20)), True),
+    ],
+)
+def test_directories_of_exif_are_counted(block, bomb):
+    assert is_bomb(block) == bomb
+
+
 def test_alpha_of_one_value_is_small():
     assert len(pack_alpha(np.zeros((512, 768), np.uint8))) < 1000
+
+
+def damaged(png):
+    """Another byte where the compressed pixels begin."""
+    place = png.index(b"IDAT") + 4
+    return png[:place] + b"\xff" + png[place + 1 :]
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "is empty"),
-        (b"garbage of some length here", "no image of a known format"),
-        (pack_alpha(ALPHA)[:50], "cannot be read"),
-        (pack_alpha(ALPHA[:2]), "4x2 of mode L, expected 4x3"),
-        (pack_alpha(rgb(9, 9)[..., 0]), "9x9 = 81 pixels, 12 are allowed"),
-        (encoded(Image.fromarray(rgb())), "of mode RGB, expected 4x3 of mode L"),
-        (encoded(Image.fromarray(ALPHA), "BMP"), "no image of a known format"),
+        (b"", "does not begin as 8-bit grey of 4x3 pixels"),
+        (b"garbage of some length here", "does not begin"),
+        (pack_alpha(ALPHA[:2]), "does not begin as 8-bit grey of 4x3 pixels"),
+        (pack_alpha(rgb(9, 9)[..., 0]), "does not begin"),
+        (encoded(Image.fromarray(rgb())), "does not begin as 8-bit grey"),
+        (encoded(Image.fromarray(ALPHA), "BMP"), "does not begin"),
+        (pack_alpha(ALPHA)[:50], "ends early"),
+        (pack_alpha(ALPHA) + b"!", "does not end where its last chunk ends"),
+        (encoded(Image.fromarray(ALPHA), icc_profile=grey_profile()), "has a chunk 69434350"),
+        (encoded(Image.fromarray(ALPHA), exif=EXIF), "has a chunk 65584966"),
+        (damaged(pack_alpha(ALPHA)), "cannot be read as an image"),
     ],
 )
 def test_hostile_alpha(data, message):
