@@ -20,6 +20,8 @@ from neurocodec.errors import InvalidArgument, ModelMismatch, UnknownModel
 
 DEFAULT = "cvqn"
 WEIGHTS = "weights.safetensors"
+FOREIGN = 65535
+"""The wire id that no shipped model gets: files of weights that no release has."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ def by_wire_id(wire_id: int) -> ModelInfo:
     for model in models():
         if model.wire_id == wire_id:
             return model
+    if wire_id == FOREIGN:
+        raise UnknownModel(
+            "the file was made with weights that no release has: decode it with the codec of those "
+            "weights (neurocodec.interop)"
+        )
     raise UnknownModel(
         f"the file needs model {wire_id}, which this release does not have: update neurocodec"
     )
