@@ -102,7 +102,7 @@ class VAECodec(Codec):
         digest: bytes = bytes(4),
         device: str | torch.device = "cpu",
         default_map: bool = False,
-        rate_aware: float = 0.15,
+        rate_aware: float = 0.02,
     ) -> None:
         super().__init__(name=name, wire_id=wire_id, digest=digest, device=device)
         self.rate_aware = rate_aware
