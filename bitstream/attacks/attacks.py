@@ -1076,8 +1076,7 @@ def best_effort_without_a_head() -> Iterable[bytes]:
     DECODED, decode=best_effort, mebibytes=2048,
 )  # fmt: skip
 def nothing_but_grey() -> Iterable[bytes]:
-    for name in ("cvqn-tiles",):
-        yield sized(name, 2**14, 2**14, (1, 1), [b""] * 2**16)
+    yield sized("cvqn-tiles", 2**14, 2**14, (1, 1), [b""] * 2**16)
 
 
 # The table, and a run of them all.

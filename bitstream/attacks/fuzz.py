@@ -230,7 +230,10 @@ def work(options: argparse.Namespace) -> None:
     ]  # fmt: skip
 
     def mutant(data: bytes, most: int, seed: int) -> bytes:
-        return mutate(data, Random(seed), others)[:most]
+        random = Random(seed)
+        if random.random() < 1 / 8:  # what coverage picks drifts away from what can be decoded
+            data = random.choices(others, shares)[0]
+        return mutate(data, random, others)[:most]
 
     atheris.Setup(arguments, worker.run, custom_mutator=mutant)
     atheris.Fuzz()
