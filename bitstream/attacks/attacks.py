@@ -1020,7 +1020,7 @@ def levels_of_tiles() -> Iterable[bytes]:
         header[place] += 2
         whole.header = bytes(header)
         yield whole.seal()
-    for levels in (b"\1\3", b"\4\3", b"\x81\x08\3"):
+    for levels in (b"\0\1", b"\1\0", b"\x80\4\1"):
         whole = parts("vae-tiles")
         whole.tiles[0].header = b"\0" + levels
         yield whole.seal()
@@ -1077,6 +1077,44 @@ def best_effort_without_a_head() -> Iterable[bytes]:
 )  # fmt: skip
 def nothing_but_grey() -> Iterable[bytes]:
     yield sized("cvqn-tiles", 2**14, 2**14, (1, 1), [b""] * 2**16)
+
+
+# Packed lengths, of codec 3.
+
+
+@attack(
+    "Packed lengths in more bits than they need, or with bits set behind them, to spell one file "
+    "in many ways.",
+    errors.MalformedHeader, "are not stored in|the format allows", chapter="Packed lengths",
+)  # fmt: skip
+def packed_in_other_ways() -> Iterable[bytes]:
+    whole = parts("vae")
+    stored = [len(stream) for stream in whole.streams[:-1]]
+    bits = max(stored).bit_length()
+    for wrong, extra in (
+        (bits + 1, 0),
+        (31, 0),
+        (32, 0),
+        (255, 0),
+        (bits, 1 << bits * len(stored)),
+    ):
+        packed = sum(length << wrong * place for place, length in enumerate(stored)) | extra
+        size = (wrong * len(stored) + (7 if wrong != bits else 15)) // 8
+        whole.index = bytes([wrong]) + packed.to_bytes(size, "little")
+        yield whole.seal()
+
+
+@attack(
+    "Packed lengths of 2^31 − 1 bytes each, which leave less than nothing for the last stream.",
+    errors.Truncated, "a coded stream needs 2147483647 bytes",
+)  # fmt: skip
+def packed_lengths_that_lie() -> Iterable[bytes]:
+    for name in ("vae", "vae-tiles"):
+        whole = parts(name)
+        one = whole if whole.tiles is None else whole.tiles[0]
+        bits = 31 * (len(one.streams) - 1)
+        one.index = b"\x1f" + ((1 << bits) - 1).to_bytes((bits + 7) // 8, "little")
+        yield whole.seal()
 
 
 # The table, and a run of them all.

@@ -11,10 +11,18 @@ import zlib
 from dataclasses import dataclass, field, replace
 
 from neurocodec import container
-from neurocodec.container import Grid
-from neurocodec.container.fields import get_all
-from neurocodec.container.layout import CODEC, HEADERS, IMAGE, LEVELS_BY_TILE, TILE
-from neurocodec.container.tiled import GRID_OFFSET, LEVELS
+from neurocodec.container import Grid, lengths
+from neurocodec.container.fields import Field, get_all
+from neurocodec.container.layout import (
+    CODEC,
+    GRID_OFFSET,
+    HEADERS,
+    IMAGE,
+    LEVELS_BY_TILE,
+    ODD_LEVELS,
+    TILE,
+    VAE,
+)
 from neurocodec.container.wire import Cursor, varint
 from neurocodec.errors import NczError
 
@@ -64,7 +72,8 @@ class Parts:
 
     image: begins with the codec; a tile has none. header: of a tile, what it has of its own; of a
     file of tiles, their size too. tiles: a tile that is bytes is stored as it is, its checksum
-    included. index: the lengths of the tiles, None for those that are true.
+    included. packed: whether the lengths of the streams are. index: the lengths of the streams or
+    of the tiles, None for those that are true.
     """
 
     image: bytes
@@ -72,6 +81,7 @@ class Parts:
     sections: list[tuple[int, bytes]] = field(default_factory=list)
     streams: list[bytes] = field(default_factory=list)
     tiles: list[Parts | bytes] | None = None
+    packed: bool = False
     index: bytes | None = None
 
     def body(self) -> bytes:
@@ -80,14 +90,13 @@ class Parts:
         for number, payload in self.sections:
             out += bytes([number]) + varint(len(payload)) + payload
         out += b"\0"
-        if self.tiles is not None:
-            return out + (_lengths(self.stored()) if self.index is None else self.index)
-        return (
-            out
-            + bytes([len(self.streams) & 0xFF])
-            + _lengths(self.streams)
-            + b"".join(self.streams)
-        )
+        parts, put = self.streams, lengths.put_packed if self.packed else lengths.put
+        if self.tiles is None:
+            out += bytes([len(parts) & 0xFF])
+        else:
+            parts, put = self.stored(), lengths.put
+        out += put(list(map(len, parts))) if self.index is None else self.index
+        return out + b"".join(self.streams)
 
     def stored(self) -> list[bytes]:
         """The tiles with their checksums."""
@@ -102,10 +111,6 @@ class Parts:
         return seal_tiles(self.body(), self.stored())
 
 
-def _lengths(parts: list[bytes]) -> bytes:
-    return b"".join(varint(len(part)) for part in parts)
-
-
 def take_apart(data: bytes) -> Parts:
     """The parts of a file, valid as far as its structure goes. Raises ValueError."""
     try:
@@ -116,30 +121,30 @@ def take_apart(data: bytes) -> Parts:
         header = get_all(HEADERS[codec][1], cursor)
         tiled = data[: len(HEAD)] == TILED_HEAD
         size = get_all(TILE, cursor) if tiled else {}
-        parts = Parts(body[:image_end], body[image_end : cursor.position])
+        parts = Parts(body[:image_end], body[image_end : cursor.position], packed=codec == VAE)
         parts.sections = _sections(cursor)
         if not tiled:
-            parts.streams = _streams(cursor)
+            parts.streams = _streams(cursor, parts.packed)
             return parts
         grid = Grid(image["width"], image["height"], size["width"], size["height"])
-        lengths = [cursor.varint("a length") for _ in range(len(grid))]
-        own = len(header["groups"]) if codec in LEVELS_BY_TILE else 0
-        rest = Cursor(data[-4 - sum(lengths) :], 4)  # the head's checksum
-        parts.tiles = [_tile(bytes(rest.take(length, "a tile")), own) for length in lengths]
-    except (NczError, KeyError) as error:
+        sizes = [cursor.varint("a length") for _ in range(len(grid))]
+        own = (GRID_OFFSET, *[ODD_LEVELS] * (codec in LEVELS_BY_TILE and len(header["groups"])))
+        rest = Cursor(data[-4 - sum(sizes) :], 4)  # the head's checksum
+        parts.tiles = [_tile(bytes(rest.take(n, "a tile")), own, parts.packed) for n in sizes]
+    except (NczError, KeyError, ValueError) as error:
         raise ValueError(str(error)) from error
     return parts
 
 
-def _tile(data: bytes, groups: int) -> Parts | bytes:
-    """A tile taken apart, or as it is where that cannot be done."""
+def _tile(data: bytes, own: tuple[Field, ...], packed: bool) -> Parts | bytes:
+    """A tile taken apart, or as it is where that cannot be done. own: the fields it begins with."""
     try:
         cursor = Cursor(data[:-4])
-        for entry in (GRID_OFFSET, *[LEVELS] * groups):
+        for entry in own:
             entry.get(cursor)
-        parts = Parts(b"", data[: cursor.position])
-        parts.sections, parts.streams = _sections(cursor), _streams(cursor)
-    except NczError:
+        parts = Parts(b"", data[: cursor.position], packed=packed)
+        parts.sections, parts.streams = _sections(cursor), _streams(cursor, packed)
+    except (NczError, ValueError):
         return data
     return parts
 
@@ -152,9 +157,10 @@ def _sections(cursor: Cursor) -> list[tuple[int, bytes]]:
     return found
 
 
-def _streams(cursor: Cursor) -> list[bytes]:
-    lengths = [cursor.varint("a length") for _ in range(cursor.unsigned(1, "a number"))]
-    return [bytes(cursor.take(length, "a stream")) for length in lengths]
+def _streams(cursor: Cursor, packed: bool) -> list[bytes]:
+    count = cursor.unsigned(1, "a number")
+    sizes = (lengths.take_packed if packed else lengths.take)(cursor, count)
+    return [bytes(cursor.take(n, "a stream")) for n in sizes]
 
 
 def forged(data: bytes, **changes: object) -> bytes:
