@@ -165,7 +165,8 @@ def decode(
     ICC profile, EXIF and XMP are in its ``info``. max_pixels: refuse larger images with
     ImageTooLarge before anything is allocated. threads: as for :func:`encode`.
     crop: x, y, width and height of the part to decode, in pixels; of a picture in tiles, only those
-    that it needs are read and decoded, and max_pixels is the limit of the part.
+    that it needs are read and decoded, and max_pixels is the limit of the part, and of a tile with
+    its neighbours.
     best_effort: fill the damaged or missing tiles of a picture in tiles with grey; their boxes
     (x, y, width, height) are then in ``info["damaged"]``.
 
@@ -280,7 +281,7 @@ def _tiles(file: container.NczFile) -> tuple[list[container.NczFile], tuple[int,
     found, damaged = [], []
     for number in range(len(file.grid)):
         try:
-            found.append(container.tile(file, number))
+            found.append(container.tile(file, number, inflate=False))
         except NczError:
             damaged.append(number)
     return found, tuple(damaged)

@@ -11,12 +11,23 @@ import zlib
 from dataclasses import dataclass, field, replace
 
 from neurocodec import container
-from neurocodec.container.fields import get_all
-from neurocodec.container.layout import CODEC, HEADERS, IMAGE
+from neurocodec.container import Grid, lengths
+from neurocodec.container.fields import Field, get_all
+from neurocodec.container.layout import (
+    CODEC,
+    GRID_OFFSET,
+    HEADERS,
+    IMAGE,
+    LEVELS_BY_TILE,
+    ODD_LEVELS,
+    TILE,
+    VAE,
+)
 from neurocodec.container.wire import Cursor, varint
 from neurocodec.errors import NczError
 
 HEAD = container.MAGIC + bytes([container.VERSION])
+TILED_HEAD = container.MAGIC + bytes([container.TILED_VERSION])
 MAP, ALPHA, METADATA = 2, 3, (128, 129, 130)
 """Sections that hold something compressed."""
 
@@ -29,37 +40,75 @@ def seal(body: bytes, *, head: bytes = HEAD) -> bytes:
     return unsigned + zlib.crc32(unsigned).to_bytes(4, "little")
 
 
+def seal_tiles(head: bytes, tiles: list[bytes], *, length: int | None = None) -> bytes:
+    """A file of tiles around ``head``, whose length is ``length``, None for the true one."""
+    size = varint(len(head) + 4 if length is None else length)
+    rest = len(size) + len(head) + 4 + sum(map(len, tiles))
+    unsigned = TILED_HEAD + varint(rest) + size + head
+    return unsigned + zlib.crc32(unsigned).to_bytes(4, "little") + b"".join(tiles)
+
+
+def seal_tile(number: int, body: bytes) -> bytes:
+    """A tile around ``body``, whatever that holds; ``number`` is its place."""
+    checksum = zlib.crc32(body, zlib.crc32(number.to_bytes(4, "little")))
+    return body + checksum.to_bytes(4, "little")
+
+
 def unseal(data: bytes) -> bytes:
-    """The body of a file whose length is one. Raises ValueError."""
-    start = len(HEAD)
-    while start < len(data) and data[start] >= 0x80:
-        start += 1
-    if len(data) < start + 5:
-        raise ValueError("too short for a file")
-    return data[start + 1 : -4]
+    """The body of a file whose length is one; of a file of tiles, its head. Raises ValueError."""
+    try:
+        cursor = Cursor(data, len(HEAD))
+        cursor.varint("a length")
+        if data[: len(HEAD)] == TILED_HEAD:
+            return bytes(cursor.take(cursor.varint("a length"), "the head")[:-4])
+        return bytes(cursor.rest()[:-4])
+    except NczError as error:
+        raise ValueError(str(error)) from error
 
 
 @dataclass
 class Parts:
-    """The parts of a file, as bytes: ``image`` begins with the codec."""
+    """The parts of a file, or of a tile, as bytes.
+
+    image: begins with the codec; a tile has none. header: of a tile, what it has of its own; of a
+    file of tiles, their size too. tiles: a tile that is bytes is stored as it is, its checksum
+    included. packed: whether the lengths of the streams are. index: the lengths of the streams or
+    of the tiles, None for those that are true.
+    """
 
     image: bytes
     header: bytes
     sections: list[tuple[int, bytes]] = field(default_factory=list)
     streams: list[bytes] = field(default_factory=list)
+    tiles: list[Parts | bytes] | None = None
+    packed: bool = False
+    index: bytes | None = None
 
     def body(self) -> bytes:
         """What lies between length and checksum."""
         out = self.image + self.header
         for number, payload in self.sections:
             out += bytes([number]) + varint(len(payload)) + payload
-        out += b"\0" + bytes([len(self.streams) & 0xFF])
-        return (
-            out + b"".join(varint(len(stream)) for stream in self.streams) + b"".join(self.streams)
-        )
+        out += b"\0"
+        parts, put = self.streams, lengths.put_packed if self.packed else lengths.put
+        if self.tiles is None:
+            out += bytes([len(parts) & 0xFF])
+        else:
+            parts, put = self.stored(), lengths.put
+        out += put(list(map(len, parts))) if self.index is None else self.index
+        return out + b"".join(self.streams)
+
+    def stored(self) -> list[bytes]:
+        """The tiles with their checksums."""
+        return [
+            one if isinstance(one, bytes) else seal_tile(number, one.body())
+            for number, one in enumerate(self.tiles or ())
+        ]
 
     def seal(self) -> bytes:
-        return seal(self.body())
+        if self.tiles is None:
+            return seal(self.body())
+        return seal_tiles(self.body(), self.stored())
 
 
 def take_apart(data: bytes) -> Parts:
@@ -67,18 +116,51 @@ def take_apart(data: bytes) -> Parts:
     try:
         cursor = Cursor(body := unseal(data))
         codec = CODEC.get(cursor)
-        get_all(IMAGE, cursor)
+        image = get_all(IMAGE, cursor)
         image_end = cursor.position
-        get_all(HEADERS[codec][1], cursor)
-        parts = Parts(body[:image_end], body[image_end : cursor.position])
-        while number := cursor.unsigned(1, "a section"):
-            payload = cursor.take(cursor.varint("a length"), "a section")
-            parts.sections.append((number, bytes(payload)))
-        lengths = [cursor.varint("a length") for _ in range(cursor.unsigned(1, "a number"))]
-        parts.streams = [bytes(cursor.take(length, "a stream")) for length in lengths]
-    except (NczError, KeyError) as error:
+        header = get_all(HEADERS[codec][1], cursor)
+        tiled = data[: len(HEAD)] == TILED_HEAD
+        size = get_all(TILE, cursor) if tiled else {}
+        parts = Parts(body[:image_end], body[image_end : cursor.position], packed=codec == VAE)
+        parts.sections = _sections(cursor)
+        if not tiled:
+            parts.streams = _streams(cursor, parts.packed)
+            return parts
+        grid = Grid(image["width"], image["height"], size["width"], size["height"])
+        sizes = [cursor.varint("a length") for _ in range(len(grid))]
+        own = (GRID_OFFSET, *[ODD_LEVELS] * (codec in LEVELS_BY_TILE and len(header["groups"])))
+        rest = Cursor(data[-4 - sum(sizes) :], 4)  # the head's checksum
+        parts.tiles = [_tile(bytes(rest.take(n, "a tile")), own, parts.packed) for n in sizes]
+    except (NczError, KeyError, ValueError) as error:
         raise ValueError(str(error)) from error
     return parts
+
+
+def _tile(data: bytes, own: tuple[Field, ...], packed: bool) -> Parts | bytes:
+    """A tile taken apart, or as it is where that cannot be done. own: the fields it begins with."""
+    try:
+        cursor = Cursor(data[:-4])
+        for entry in own:
+            entry.get(cursor)
+        parts = Parts(b"", data[: cursor.position], packed=packed)
+        parts.sections, parts.streams = _sections(cursor), _streams(cursor, packed)
+    except (NczError, ValueError):
+        return data
+    return parts
+
+
+def _sections(cursor: Cursor) -> list[tuple[int, bytes]]:
+    found = []
+    while number := cursor.unsigned(1, "a section"):
+        payload = cursor.take(cursor.varint("a length"), "a section")
+        found.append((number, bytes(payload)))
+    return found
+
+
+def _streams(cursor: Cursor, packed: bool) -> list[bytes]:
+    count = cursor.unsigned(1, "a number")
+    sizes = (lengths.take_packed if packed else lengths.take)(cursor, count)
+    return [bytes(cursor.take(n, "a stream")) for n in sizes]
 
 
 def forged(data: bytes, **changes: object) -> bytes:

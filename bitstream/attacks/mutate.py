@@ -8,8 +8,8 @@ from random import Random
 
 import forge
 
-from neurocodec.container import layout
-from neurocodec.container.fields import Int
+from neurocodec.container import Grid, layout
+from neurocodec.container.fields import Int, get_all
 from neurocodec.container.wire import Cursor, varint
 from neurocodec.errors import NczError
 
@@ -44,7 +44,9 @@ def havoc(data: bytes, random: Random) -> bytes:
 
 
 def _image(parts: forge.Parts, random: Random) -> None:
-    """One of the fields of the image: within its range, or any bytes."""
+    """One of the fields of the image: within its range, or any bytes. A tile has none."""
+    if not parts.image:
+        return
     cursor = Cursor(parts.image)
     places = []
     for entry in (layout.CODEC, *layout.IMAGE):
@@ -150,10 +152,55 @@ def _model(parts: forge.Parts, random: Random, other: forge.Parts) -> None:
     parts.image = other.image if random.random() < 0.5 else parts.image
 
 
+def _tiles(parts: forge.Parts, random: Random) -> None:
+    """Tiles damaged, cut, emptied, exchanged, left out, doubled."""
+    assert parts.tiles is not None
+    if not parts.tiles:
+        return
+    place, other = (random.randrange(len(parts.tiles)) for _ in range(2))
+    edit = random.randrange(6)
+    stored = parts.stored()[place]
+    if edit == 0:
+        parts.tiles[place] = havoc(stored, random)
+    elif edit == 1:
+        parts.tiles[place] = stored[: random.randrange(len(stored) + 1)]
+    elif edit == 2:
+        parts.tiles[place] = random.choice((b"", bytes(3), bytes(4), bytes(5)))
+    elif edit == 3:
+        parts.tiles[place], parts.tiles[other] = parts.tiles[other], parts.tiles[place]
+    elif edit == 4:
+        del parts.tiles[place]
+    else:
+        parts.tiles.insert(place, parts.tiles[other])
+
+
+def _index(parts: forge.Parts, random: Random) -> None:
+    """Lengths of tiles that lie, with the right sum or another."""
+    lengths = list(map(len, parts.stored())) or [0]
+    place, other = (random.randrange(len(lengths)) for _ in range(2))
+    by = random.choice((1, 2, lengths[place], 2**31))
+    lengths[place] = max(0, lengths[place] - by)
+    if random.random() < 0.7:
+        lengths[other] += by
+    parts.index = b"".join(map(varint, lengths))
+
+
+def _grid(parts: forge.Parts, random: Random) -> None:
+    """Another size of the picture, in as many tiles as that needs, if they are not too many."""
+    assert parts.tiles is not None
+    _image(parts, random)
+    cursor = Cursor(parts.image, 1)
+    image = get_all(layout.IMAGE, cursor)
+    count = len(Grid(image["width"], image["height"], 64, 64))
+    if parts.tiles and count < 100:
+        parts.tiles = [parts.tiles[number % len(parts.tiles)] for number in range(count)]
+
+
 Alone = Callable[[forge.Parts, Random], None]
 Paired = Callable[[forge.Parts, Random, forge.Parts], None]
 ALONE: dict[Alone, int] = {_image: 2, _header: 2, _section: 3, _stream: 4, _stream_byte: 4}
 PAIRED: dict[Paired, int] = {_sections: 1, _streams: 2, _model: 1}
+TILED: dict[Alone, int] = {_tiles: 2, _index: 1, _grid: 1}
 
 
 def mutate(data: bytes, random: Random, others: Sequence[bytes] = ()) -> bytes:
@@ -162,21 +209,36 @@ def mutate(data: bytes, random: Random, others: Sequence[bytes] = ()) -> bytes:
         return havoc(data, random)  # as damage in transit would leave it
     try:
         parts = forge.take_apart(data)
-        for _ in range(random.choice((1, 1, 1, 2, 3))):
-            paired = bool(others) and random.random() < 0.25
-            if paired:
-                other = forge.take_apart(random.choice(others))
-                chosen = random.choices(list(PAIRED), list(PAIRED.values()))[0]
-                chosen(parts, random, other)
-            else:
-                random.choices(list(ALONE), list(ALONE.values()))[0](parts, random)
-        body = parts.body()
-    except (ValueError, struct.error, NczError):  # what is left is no file any more
-        body = havoc(_body(data), random)
+    except ValueError:  # no file any more
+        return forge.seal(havoc(_body(data), random))
+    more = random.random() < 0.3
+    for _ in range(random.choice((1, 1, 1, 2, 3))):
+        paired = bool(others) and random.random() < 0.25
+        other = forge.take_apart(random.choice(others)) if paired else None
+        try:
+            _edit(parts, random, other)
+        except (ValueError, struct.error, NczError):  # what was to be edited is not there any more
+            more = True
+    body = parts.body()
+    body = havoc(body, random) if more else body
+    return forge.seal(body) if parts.tiles is None else forge.seal_tiles(body, parts.stored())
+
+
+def _edit(parts: forge.Parts, random: Random, other: forge.Parts | None) -> None:
+    """One edit, of the file or of one of its tiles; ``other`` is to borrow from."""
+    if parts.tiles is not None and random.random() < 0.8:
+        tile = random.choice(parts.tiles) if parts.tiles else b""
+        if random.random() < 0.3 or isinstance(tile, bytes):
+            random.choices(list(TILED), list(TILED.values()))[0](parts, random)
+            return
+        if other is not None and other.tiles:
+            lent = random.choice(other.tiles)
+            other = None if isinstance(lent, bytes) else lent
+        _edit(tile, random, other)
+    elif other is not None:
+        random.choices(list(PAIRED), list(PAIRED.values()))[0](parts, random, other)
     else:
-        if random.random() < 0.3:
-            body = havoc(body, random)
-    return forge.seal(body)
+        random.choices(list(ALONE), list(ALONE.values()))[0](parts, random)
 
 
 def _body(data: bytes) -> bytes:

@@ -112,8 +112,19 @@ def files() -> dict[str, bytes]:
         for inner in FOREIGN:
             options = {"arrangement": arrangement, "inner": inner}
             add(f"{inner}-{arrangement}", plain, "small-foreign", 40, **options)
+    add("cvqn-tiles", picture(66, 70), "small-cvqn", 50, tile_size=64)
+    tagged_alpha = picture(130, 40).convert("RGBA")
+    tagged_alpha.putalpha(Image.linear_gradient("L").resize(tagged_alpha.size))
+    tagged_alpha.info = tagged.info
+    add("cvqn-tiles-all", tagged_alpha, "small-cvqn", 70, tile_size=64, roi=mask)
+    add("vae-tiles", picture(70, 60), "small-vae", 50, tile_size=64)
+    add("comrec-tiles", picture(66, 64), "small-comrec", 40, tile_size=64, arrangement="both")
+    for inner in FOREIGN:
+        options = {"arrangement": "rec", "inner": inner, "tile_size": 64}
+        add(f"{inner}-tiles", picture(66, 64), "small-foreign", 40, **options)
     add("jpeg-metadata", tagged, "small-foreign", 60, inner="jpeg", arrangement="rec")
     add("shipped-cvqn", picture(32, 32), "cvqn", 40)
+    add("shipped-vae", picture(32, 32), "vae", 40)
     add("shipped-comrec", picture(32, 32), "comrec", 40)
     add("shipped-jpeg", picture(32, 32), "comrec-jpeg", 40)
     add("shipped-webp", picture(32, 32), "comrec-webp", 40)

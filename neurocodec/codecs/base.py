@@ -218,6 +218,7 @@ class Codec(ABC):
             tiles.check_pixels(file.width, file.height, self.block, max_pixels)
         else:
             tiles.check_pixels(box.width, box.height, 1, max_pixels)
+            tiles.check_tiles(file.grid, max_pixels)
         return self.decode_file(file, crop=box, best_effort=best_effort)
 
     def decode_file(

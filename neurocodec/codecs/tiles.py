@@ -160,7 +160,7 @@ def check_crop(crop: tuple[int, int, int, int], file: NczFile) -> Box:
     if min(box.width, box.height) < 1 or box.overlap(file.grid.picture) != box:
         raise InvalidArgument(
             f"crop {','.join(map(str, crop))} (x, y, width, height) does not lie within the "
-            f"picture of {file.width}x{file.height} pixels"
+            f"picture of {file.width}x{file.height} pixels: give a region of it"
         )
     return box
 
@@ -175,6 +175,17 @@ def check_pixels(width: int, height: int, block: int, most: int) -> None:
         raise ImageTooLarge(
             f"{width}x{height} pixels become {padded} when padded, above the limit "
             f"of {most}: raise max_pixels if the file is trusted"
+        )
+
+
+def check_tiles(grid: Grid, most: int) -> None:
+    """Raises ImageTooLarge where a tile and its neighbours, which its margin may need, have more
+    pixels than ``most``: however small a region is, they are decoded for it."""
+    width, height = min(3 * grid.tile_width, grid.width), min(3 * grid.tile_height, grid.height)
+    if width * height > max(most, 9 * UNIT**2):
+        raise ImageTooLarge(
+            f"tiles of {grid.tile_width}x{grid.tile_height} pixels have {width * height} with "
+            f"their neighbours, above the limit of {most}: raise max_pixels if the file is trusted"
         )
 
 
@@ -197,7 +208,8 @@ def decode(
     margin = codec.margin
     if margin is None:
         raise InvalidArgument(f"model {codec.name} has no tiles: the file was not made by it")
-    needed = {other for n in wanted for other in grid.touching(grid.window(n, margin))}
+    first, last = grid.box(wanted[0]), grid.box(wanted[-1])
+    whole = Box(first.x, first.y, last.right - first.x, last.bottom - first.y)
     found: dict[int, NczFile] = {}
     lost = set()
 
@@ -210,7 +222,7 @@ def decode(
                 raise
             lost.add(number)
 
-    for number in sorted(needed):
+    for number in grid.touching(grid.picture.overlap(whole.grown(margin))):
         with trying(number):
             part = container.tile(file, number)
             codec.check(part)
@@ -235,12 +247,11 @@ def decode(
         alpha = np.full((region.height, region.width), 255, np.uint8)
     cell = codec.cell(file.header)
     for number in wanted:
+        if latent_of(number) is None:
+            continue
         box, window = grid.box(number), grid.window(number, margin)
         common = box.overlap(region)
         target, source = common.seen_from(region).slices, common.seen_from(box).slices
-        own = latent_of(number)
-        if own is None:
-            continue
         around = {
             other: latent for other in grid.touching(window)
             if (latent := latent_of(other)) is not None

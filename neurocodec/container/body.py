@@ -41,6 +41,7 @@ def take_sections(
     ``where`` they may be, for the message that refuses others.
     """
     names = {section.id: section.name for section in sections}
+    elsewhere = {section.id for section in SECTIONS} - names.keys()
     sizes.update(dict.fromkeys([*names.values(), "skipped"], 0))
     payloads: dict[int, Cursor] = {}
     last = END_OF_SECTIONS
@@ -51,7 +52,7 @@ def take_sections(
             return payloads
         if id_ <= last:
             raise unreadable(f"section {id_} follows section {last}, their numbers have to ascend")
-        if id_ not in names and id_ < FIRST_SKIPPABLE_SECTION:
+        if id_ in elsewhere or (id_ not in names and id_ < FIRST_SKIPPABLE_SECTION):
             if id_ in {section.id for section in SECTIONS if section.codec not in (None, codec)}:
                 where = f"codec {CODECS[codec]}"
             raise unreadable(f"section {id_} does not exist in {where}")

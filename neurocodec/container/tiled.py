@@ -28,7 +28,7 @@ from neurocodec.container.layout import (
 )
 from neurocodec.container.records import ComRecHeader, Group, Header, NczFile, Tiling
 from neurocodec.container.rules import check_codec, check_header
-from neurocodec.container.sections import Section, sections_of
+from neurocodec.container.sections import Opaque, Section, sections_of
 from neurocodec.container.wire import Cursor, unreadable, unwritable, varint
 from neurocodec.errors import ChecksumMismatch, TrailingData, Truncated
 
@@ -84,9 +84,10 @@ def shared(file: NczFile, tiling: Tiling) -> NczFile:
     return replace(file, header=_without_tile(file), streams=(), alpha=None, tiling=tiling)
 
 
-def tile(file: NczFile, number: int) -> NczFile:
+def tile(file: NczFile, number: int, *, inflate: bool = True) -> NczFile:
     """A tile of a file, as if it were a file of its own: its size, its header, its streams.
 
+    inflate: without it, an importance map and an order of channels are validated and left out.
     Raises ChecksumMismatch, MalformedHeader, Truncated, TrailingData.
     """
     assert file.tiling is not None
@@ -108,7 +109,8 @@ def tile(file: NczFile, number: int) -> NczFile:
         file, width=box.width, height=box.height, header=header, tiling=None,
         icc=None, exif=None, xmp=None, streams=stored.take_streams(body, header),
     )  # fmt: skip
-    return stored.inflated(alone, stored.validated(payloads, alone))
+    valid = stored.validated(payloads, alone)
+    return stored.inflated(alone, [one for one in valid if inflate or isinstance(one[0], Opaque)])
 
 
 @dataclass(frozen=True)

@@ -314,6 +314,16 @@ def test_the_limit_of_pixels_is_that_of_the_crop(cvqn):
         cvqn.decode(coded, max_pixels=900)
 
 
+def test_the_limit_of_pixels_is_that_of_a_tile_and_its_neighbours(cvqn):
+    """However small the crop is, they are decoded for it."""
+    coded = cvqn.encode(draw_photo(1, 300, 200), 50, tile_size=128)
+    tiling = container.read(coded).tiling
+    assert (tiling.width, tiling.height) == (128, 128)
+    assert cvqn.decode(coded, crop=(0, 0, 1, 1), max_pixels=60_000).size == (1, 1)
+    with pytest.raises(ImageTooLarge, match="tiles of 128x128 pixels have 60000 with their neigh"):
+        cvqn.decode(coded, crop=(0, 0, 1, 1), max_pixels=59_999)
+
+
 # Damage.
 
 

@@ -84,6 +84,8 @@ def test_sections_are_where_they_belong() -> None:
     first = tile(file, 0)
     assert (first.icc, first.exif, first.xmp) == (None, None, None)
     assert (first.alpha, first.header) == (FULL.alpha, header)
+    flat = tile(file, 0, inflate=False)
+    assert flat == replace(first, header=replace(header, channel_order=None, importance=None))
 
 
 @pytest.mark.parametrize(
@@ -284,6 +286,8 @@ def sealed(contents: str, number: int = 1) -> bytes:
         ("07 00 01 ffffffffffffffff7f 00", Truncated, "a coded stream needs"),
         ("07 00 01 01 00 00", TrailingData, "1 bytes too many"),
         ("07 05 01 00 00 01 00", MalformedHeader, "section 5 does not exist in a tile"),
+        ("07 80 01 00 00 01 00", MalformedHeader, "section 128 does not exist in a tile"),
+        ("07 82 01 00 00 01 00", MalformedHeader, "section 130 does not exist in a tile"),
         ("07 02 02 0101 00 01 00", Truncated, "levels"),
         ("07 02 03 090104 00 01 00", MalformedHeader, "importance map of 9 x 1 positions"),
         ("07 03 01 00 02 01 00 00 01 00", MalformedHeader, "section 2 follows section 3"),
