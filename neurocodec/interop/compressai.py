@@ -62,7 +62,7 @@ def from_compressai(
 
     Raises InvalidArgument for any other network, MissingDependency without compressai.
     """
-    models = _models()
+    models = require_models()
     known = (models.FactorizedPrior, models.ScaleHyperprior, models.MeanScaleHyperprior)
     # What `forward` does is what `CompressAICodec` does: who has another one is another codec.
     if getattr(type(model), "forward", None) not in {one.forward for one in known}:
@@ -82,7 +82,7 @@ def load_checkpoint(path: str | os.PathLike[str], architecture: str) -> Any:
     Raises InvalidArgument where the file is no such checkpoint, OSError where it cannot be opened,
     MissingDependency without compressai.
     """
-    _models()
+    require_models()
     from compressai.registry import MODELS
     from compressai.zoo.pretrained import load_pretrained
 
@@ -161,7 +161,7 @@ class CompressAICodec(Codec):
         device: str | torch.device = "cpu",
     ) -> None:
         super().__init__(name=name, wire_id=wire_id, digest=digest_of(model)[:4], device=device)
-        models = _models()
+        models = require_models()
         self.model = copy.deepcopy(model).float().to(self.device).eval().requires_grad_(False)
         self.block = int(model.downsampling_factor)
         self.bottleneck = copy.deepcopy(self.model.entropy_bottleneck).double()
@@ -347,12 +347,14 @@ def _centred(parameters: NDArray[np.float64], offset: int, levels: int) -> NDArr
     return coding.cdf_from_mixture(indices, np.zeros(len(indices), dtype=np.int64), levels)
 
 
-def _models() -> Any:
+def require_models() -> Any:
+    """The module ``compressai.models``. Raises MissingDependency where it cannot be imported."""
     try:
         import compressai.models
-    except (ImportError, RuntimeError) as error:
+    except (ImportError, RuntimeError) as error:  # torchvision for another torch: RuntimeError
+        reason = str(error).partition("\n")[0]
         raise MissingDependency(
-            f"its networks need compressai, which cannot be imported ({error}): "
+            f"networks of CompressAI need compressai, which cannot be imported ({reason}): "
             "pip install compressai with a torchvision that fits torch"
         ) from error
     return compressai.models
