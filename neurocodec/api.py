@@ -112,7 +112,8 @@ def encode(
 
     image: a path, a binary file object, bytes, a PIL image, a uint8 array (H, W, 3), (H, W, 4) or
     (H, W), or a torch tensor (3, H, W); see ``neurocodec.image.open_photo``.
-    model: name of a shipped model, None for the default. quality: 1 to 100.
+    model: name of a shipped model, None for the default: ``zoo.DEFAULT``, or ``zoo.WITH_MAP`` where
+    roi or importance asks for an importance map. quality: 1 to 100.
     target_*: at most one, instead of quality: file bits per pixel, file bytes (not exceeded), dB
     over RGB, or MS-SSIM. roi: an image, bright where detail matters, scaled to the size of the
     picture. importance: whether to use the learned importance map, None for the model's default.
@@ -131,7 +132,8 @@ def encode(
     # Before torch is imported: what is no image is refused at once.
     photo = open_photo(image)
     mask = None if roi is None else open_photo(roi)
-    name = choose_model(model, inner, arrangement).name
+    with_map = roi is not None or bool(importance)
+    name = choose_model(model, inner, arrangement, with_map=with_map).name
     # Codecs without these options never see them.
     given = {"inner": inner, "arrangement": arrangement, "tile_size": tile_size}
     around = {option: value for option, value in given.items() if value is not None}
@@ -214,13 +216,19 @@ def info(source: Source) -> Info:
 
 
 def choose_model(
-    model: str | None, inner: str | None = None, arrangement: str | None = None
+    model: str | None,
+    inner: str | None = None,
+    arrangement: str | None = None,
+    *,
+    with_map: bool = False,
 ) -> zoo.ModelInfo:
     """The model that :func:`encode` takes for these options. Loads nothing.
 
+    with_map: a region of interest or an importance map is asked for.
+
     Raises UnknownModel, InvalidArgument.
     """
-    chosen = zoo.with_inner(model or zoo.DEFAULT, inner)
+    chosen = zoo.with_inner(model or (zoo.WITH_MAP if with_map else zoo.DEFAULT), inner)
     if arrangement is not None:
         zoo.inner_codecs(chosen, "arrangement")
         if arrangement not in ARRANGEMENTS:

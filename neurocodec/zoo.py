@@ -18,7 +18,9 @@ from typing import Any
 
 from neurocodec.errors import InvalidArgument, ModelMismatch, UnknownModel
 
-DEFAULT = "cvqn"
+DEFAULT = "vae"
+WITH_MAP = "cvqn"
+"""The default where a region of interest or an importance map is asked for."""
 WEIGHTS = "weights.safetensors"
 FOREIGN = 65535
 """The wire id that no shipped model gets: files of weights that no release has."""

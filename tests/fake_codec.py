@@ -133,4 +133,5 @@ def _install(monkeypatch, *codecs):
 
     monkeypatch.setattr(zoo, "models", lambda: tuple(codec.model for codec in codecs))
     monkeypatch.setattr(zoo, "load", load)
-    monkeypatch.setattr(zoo, "DEFAULT", codecs[0].name)
+    for default in ("DEFAULT", "WITH_MAP"):
+        monkeypatch.setattr(zoo, default, codecs[0].name)

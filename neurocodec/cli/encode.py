@@ -45,7 +45,12 @@ class Encode:
     def prepare(self) -> None:
         """A wrong name or device is one error, not one a file."""
         options = self.options
-        info = choose_model(options["model"], options["inner"], options["arrangement"])
+        info = choose_model(
+            options["model"],
+            options["inner"],
+            options["arrangement"],
+            with_map=options["roi"] is not None or bool(options["importance"]),
+        )
         neurocodec.load(info.name, options["device"])
 
     def __call__(self, job: files.Job) -> None:

@@ -102,7 +102,7 @@ class VAECodec(Codec):
         digest: bytes = bytes(4),
         device: str | torch.device = "cpu",
         default_map: bool = False,
-        rate_aware: float = 0.15,
+        rate_aware: float = 0.02,
     ) -> None:
         super().__init__(name=name, wire_id=wire_id, digest=digest, device=device)
         self.rate_aware = rate_aware
@@ -156,9 +156,10 @@ class VAECodec(Codec):
             levels[one.group] = max(levels[one.group], widest)
         streams = [self._encode_hyper(hyper)]
         for one in passes:
-            cdf = coding.cdf_from_mixture(one.indices, one.centre, levels[one.group])
-            symbols = (one.distance + levels[one.group] // 2).astype(np.int16)
-            streams.append(coding.encode_symbols(cdf, symbols))
+            window = levels[one.group]
+            symbols = one.distance + window // 2
+            intervals = coding.intervals_from_mixture(one.indices, one.centre, window, symbols)
+            streams.append(coding.encode_symbols(*intervals))
         header = container.VAEHeader(
             quality=quality,
             grid_offset=offset,

@@ -8,7 +8,12 @@ from the grid indices on, so a file decodes alike on every machine.
 from neurocodec.coding.cdf import cdf_from_grid, entropy_bits
 from neurocodec.coding.coder import Backend, check_size, decode_symbols, encode_symbols
 from neurocodec.coding.grid import LOGIT_STEP, boundary_distance, choose_offset, snap
-from neurocodec.coding.mixture import cdf_from_mixture, centres, grid_units
+from neurocodec.coding.mixture import (
+    cdf_from_mixture,
+    centres,
+    grid_units,
+    intervals_from_mixture,
+)
 
 __all__ = [
     "LOGIT_STEP",
@@ -23,5 +28,6 @@ __all__ = [
     "encode_symbols",
     "entropy_bits",
     "grid_units",
+    "intervals_from_mixture",
     "snap",
 ]

@@ -89,32 +89,84 @@ def cdf_from_mixture(
 
     Raises InvalidArgument for another dtype or shape, or an L that is even or outside 3..1023.
     """
-    if levels % 2 == 0 or not 3 <= levels < MAX_LEVELS:
-        raise InvalidArgument(f"a window of {levels} integers: expected an odd number, 3..1023")
+    _check_window(levels)
     cdf = np.zeros((len(indices), levels + 1), dtype=np.uint16)
-    table = normal_table()
     inner = np.arange(1, levels, dtype=np.int64)[:, None]  # one row an edge, but for the ends
+    mixtures = _Mixtures(indices, centre, levels)
     rows = max(1, min(_ROWS, 4 * _ROWS // levels))
     for start in range(0, len(indices), rows):
         part = slice(start, start + rows)
-        weights, means, scales = _parts(indices[part])
-        # The lower edge of symbol j lies at centre + j - ⌊L/2⌋ - 1/2; here in steps of the means.
-        first = 16 * (centre[part] - levels // 2) - 8
-        below = np.zeros((levels - 1, len(first)), dtype=np.int64)
-        for weight, mean, scale in zip(weights, means, scales, strict=True):
-            position = (16 * scale) * inner
-            position += (first - mean) * scale
-            position >>= _SHIFT
-            position += _REACH
-            share = table.take(position, mode="clip")
-            share *= weight
-            below += share
-        below //= weights.sum(axis=0)
-        below *= TOTAL - levels
-        below >>= 24
-        below += inner
-        cdf[part, 1:-1] = below.T
+        cdf[part, 1:-1] = mixtures.entries(part, inner).T
     return cdf.view(np.int16)
+
+
+def intervals_from_mixture(
+    indices: NDArray[np.int32], centre: NDArray[np.int64], levels: int, symbols: NDArray[np.int64]
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """What an encoder needs of `cdf_from_mixture`: the two entries around each known symbol.
+
+    symbols: (N,), 0 to L - 1. Returns a CDF (N, 4) of three symbols and the one (N,) of them whose
+    interval is that of the symbol, so that coding it gives the same bytes, for two entries a row
+    instead of L + 1. Raises InvalidArgument as `cdf_from_mixture` does.
+    """
+    _check_window(levels)
+    cdf = np.zeros((len(indices), 4), dtype=np.uint16)
+    first, last = symbols == 0, symbols == levels - 1
+    mixtures = _Mixtures(indices, centre, levels)
+    for start in range(0, len(indices), _ROWS):
+        part = slice(start, start + _ROWS)
+        around = np.stack([symbols[part], symbols[part] + 1])
+        cdf[part, 1:3] = mixtures.entries(part, around).T
+    # The ends 0 and 2**16 are there already: beside them goes a symbol of one count.
+    cdf[first, 1] = cdf[first, 2]
+    cdf[first, 2] += 1
+    cdf[last, 2] = cdf[last, 1]
+    cdf[last, 1] -= 1
+    return cdf.view(np.int16), np.where(first, 0, np.where(last, 2, 1)).astype(np.int16)
+
+
+def _check_window(levels: int) -> None:
+    if levels % 2 == 0 or not 3 <= levels < MAX_LEVELS:
+        raise InvalidArgument(f"a window of {levels} integers: expected an odd number, 3..1023")
+
+
+class _Mixtures:
+    """Rows of mixtures, each with its window, ready to be integrated."""
+
+    def __init__(self, indices: NDArray[np.int32], centre: NDArray[np.int64], levels: int) -> None:
+        self.levels = levels
+        self.weights, means, scales = _parts(indices)
+        self.total = self.weights.sum(axis=0)
+        # The lower edge of symbol j lies at centre + j - ⌊L/2⌋ - 1/2; here in steps of the means,
+        # then in those of the table of the normal distribution, fixed point, from its start on.
+        self.first = (16 * (centre - levels // 2) - 8 - means) * scales + (_REACH << _SHIFT)
+        self.step = 16 * scales
+        self.buffer = np.empty((3, 0), dtype=np.int64)  # fresh memory costs more than the sums
+
+    def entries(self, part: slice, at: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Entries ``at`` (E, N) or (E, 1), from 1 to L - 1, of the CDFs of N rows: (E, N) int64.
+
+        Valid until the next call.
+        """
+        shape = len(at), len(self.total[part])
+        size = shape[0] * shape[1]
+        if self.buffer.shape[1] < size:
+            self.buffer = np.empty((3, size), dtype=np.int64)
+        position, share, below = (row[:size].reshape(shape) for row in self.buffer)
+        table = normal_table()
+        below[...] = 0
+        for weight, first, step in zip(self.weights, self.first, self.step, strict=True):
+            np.multiply(step[part], at, out=position)
+            position += first[part]
+            position >>= _SHIFT
+            table.take(position, mode="clip", out=share)
+            share *= weight[part]
+            below += share
+        below //= self.total[part]
+        below *= TOTAL - self.levels
+        below >>= 24
+        below += at
+        return below
 
 
 def _parts(

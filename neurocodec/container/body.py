@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from neurocodec.container import lengths
 from neurocodec.container.layout import (
     CODECS,
     END_OF_SECTIONS,
     FIRST_SKIPPABLE_SECTION,
     STREAM_COUNT,
 )
-from neurocodec.container.records import Header, NczFile
+from neurocodec.container.records import Header, NczFile, VAEHeader
 from neurocodec.container.rules import check_stream_count
 from neurocodec.container.sections import SECTIONS, Section
 from neurocodec.container.wire import Cursor, unreadable, unwritable, varint
@@ -78,16 +79,16 @@ def inflated(file: NczFile, found: Found) -> NczFile:
 def put_streams(header: Header, streams: tuple[bytes, ...]) -> bytes:
     """Their number, their lengths, and they."""
     check_stream_count(header, len(streams), unwritable)
-    lengths = [varint(len(stream)) for stream in streams]
-    return b"".join([STREAM_COUNT.put(len(streams)), *lengths, *streams])
+    put = lengths.put_packed if isinstance(header, VAEHeader) else lengths.put
+    return b"".join([STREAM_COUNT.put(len(streams)), put(list(map(len, streams))), *streams])
 
 
 def take_streams(body: Cursor, header: Header) -> tuple[bytes, ...]:
     """What `put_streams` stored, up to the end of ``body``."""
     count = STREAM_COUNT.get(body)
     check_stream_count(header, count, unreadable)
-    lengths = [body.varint("length of a stream") for _ in range(count)]
-    streams = tuple(bytes(body.take(length, "a coded stream")) for length in lengths)
+    take = lengths.take_packed if isinstance(header, VAEHeader) else lengths.take
+    streams = tuple(bytes(body.take(n, "a coded stream")) for n in take(body, count))
     body.finish("the last coded stream")
     return streams
 

@@ -119,6 +119,23 @@ class Multiple(Int):
 
 
 @dataclass(frozen=True)
+class Odd(Int):
+    """An odd number 2n + 1, of which n is stored; ``low`` and ``high`` bound that."""
+
+    def put(self, value: Any) -> bytes:
+        half, rest = divmod(index(value), 2)
+        if not rest:
+            raise unwritable(f"{self.label} is {value}, an odd number is needed")
+        return super().put(half)
+
+    def _shown(self, stored: int) -> str:
+        return str(2 * stored + 1)
+
+    def get(self, cursor: Cursor) -> int:
+        return 2 * int(super().get(cursor)) + 1
+
+
+@dataclass(frozen=True)
 class Raw(Field):
     """Exactly ``size`` bytes."""
 

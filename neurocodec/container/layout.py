@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neurocodec.container.fields import Choice, Field, Fixed, Int, Multiple, Raw, Records
+from neurocodec.container.fields import Choice, Field, Fixed, Int, Multiple, Odd, Raw, Records
 from neurocodec.container.records import (
     Arrangement,
     ComRecHeader,
@@ -46,18 +46,20 @@ IMAGE = (
 )
 """Attributes of NczFile, in the order of the file. Before them comes the codec."""
 
-GROUP = (
-    Int("size", VARINT, 1, MAX_CHANNELS, of="group"),
-    Int("levels", VARINT, 2, 1024, of="group"),
-)
-"""Attributes of Group."""
+SIZE = Int("size", VARINT, 1, MAX_CHANNELS, of="group")
+LEVELS = Int("levels", VARINT, 2, 1024, of="group")
+ODD_LEVELS = Odd("levels", VARINT, 1, 511, of="group")
+"""Attributes of Group; of VAEHeader, the levels are odd."""
 
 LEARNED = (
     Fixed("quality", 2, 256, 25600),
     Int("grid_offset", 1, 0, 255),
-    Records("groups", 1, 8, Group, GROUP),
+    Records("groups", 1, 8, Group, (SIZE, LEVELS)),
 )
-"""Attributes of LearnedHeader that are always there, and all those of VAEHeader."""
+"""Attributes of LearnedHeader that are always there."""
+
+VAE_HEADER = (*LEARNED[:-1], Records("groups", 1, 8, Group, (SIZE, ODD_LEVELS)))
+"""Attributes of VAEHeader."""
 
 COMREC_HEADER = (
     Fixed("quality", 2, 256, 25600),
@@ -71,7 +73,7 @@ COMREC_HEADER = (
 HEADERS: dict[int, tuple[type[Header], tuple[Field, ...]]] = {
     CVQN: (LearnedHeader, LEARNED),
     COMREC: (ComRecHeader, COMREC_HEADER),
-    VAE: (VAEHeader, LEARNED),
+    VAE: (VAEHeader, VAE_HEADER),
 }
 """The header of each codec: its record, and what of it is always there."""
 
@@ -97,6 +99,8 @@ LEVELS_BY_TILE = frozenset({VAE})
 FEWEST_LEVELS = 3
 
 STREAM_COUNT = Int("number of streams", 1, 1, MAX_STREAMS)
+LENGTH_BITS = Int("bits of a stream length", 1, 0, 31)
+"""Of a VAEHeader's streams, whose lengths are packed; others have a varint for each."""
 
 END_OF_SECTIONS = 0
 FIRST_SKIPPABLE_SECTION = 128

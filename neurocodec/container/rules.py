@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from neurocodec.container.fields import Blame
 from neurocodec.container.layout import CODECS, MAX_CHANNELS
-from neurocodec.container.records import ComRecHeader, Header, Inner, VAEHeader
+from neurocodec.container.records import ComRecHeader, Header, Inner
 from neurocodec.errors import UnknownCodec
 
 
@@ -27,12 +27,6 @@ def check_header(header: Header, blame: Blame) -> None:
     channels = sum(group.size for group in header.groups)
     if channels > MAX_CHANNELS:
         raise blame(f"the groups have {channels} channels, the format allows {MAX_CHANNELS}")
-    if isinstance(header, VAEHeader):
-        for group in header.groups:
-            if group.levels % 2 == 0:
-                raise blame(
-                    f"a group of vae has {group.levels} levels, the format allows odd numbers"
-                )
 
 
 def check_stream_count(header: Header, count: int, blame: Blame) -> None:

@@ -17,12 +17,12 @@ from neurocodec.container.layout import (
     FEWEST_LEVELS,
     FIRST_SKIPPABLE_SECTION,
     GRID_OFFSET,
-    GROUP,
     HEADERS,
     IMAGE,
     LEVELS_BY_TILE,
     MAGIC,
     MAX_TILES,
+    ODD_LEVELS,
     TILE,
     TILED_VERSION,
 )
@@ -34,8 +34,6 @@ from neurocodec.errors import ChecksumMismatch, TrailingData, Truncated
 
 START = len(MAGIC) + 1
 """Bytes of signature and version."""
-
-LEVELS = next(field for field in GROUP if field.name == "levels")
 
 
 def write(file: NczFile) -> bytes:
@@ -195,14 +193,14 @@ def _check_grid(file: NczFile, blame: Blame) -> None:
 def _put_own(file: NczFile) -> bytes:
     """What a tile has of its own in the fields of the header."""
     own = [GRID_OFFSET.put(file.header.grid_offset)]
-    own += [LEVELS.put(group.levels) for group in _groups_by_tile(file)]
+    own += [ODD_LEVELS.put(group.levels) for group in _groups_by_tile(file)]
     return b"".join(own)
 
 
 def _get_own(file: NczFile, body: Cursor) -> Header:
     """The header of a tile: that of the file, with what `_put_own` stored."""
     own: dict[str, Any] = {"grid_offset": GRID_OFFSET.get(body)}
-    groups = tuple(replace(group, levels=LEVELS.get(body)) for group in _groups_by_tile(file))
+    groups = tuple(replace(group, levels=ODD_LEVELS.get(body)) for group in _groups_by_tile(file))
     if groups:
         own["groups"] = groups
     return replace(file.header, **own)

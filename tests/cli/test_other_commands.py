@@ -254,7 +254,7 @@ def test_eval(ncz, stand_in, folder):
     result = ncz("eval", "--data", "in", "--out", "out")
     assert (result.code, result.out) == (0, b"# scores\n")
     defaults = {
-        "models": ("cvqn",),
+        "models": ("vae",),
         "qualities": None,
         "peers": None,
         "anchors": None,

@@ -195,7 +195,7 @@ def test_damage_behind_the_checksum_is_refused(codec, photo):
 def test_levels_are_odd_in_a_file(codec, photo):
     file = container.read(codec.encode(photo, 50))
     groups = (container.Group(3, 8), *file.header.groups[1:])
-    with pytest.raises(InvalidArgument, match="the format allows odd numbers"):
+    with pytest.raises(InvalidArgument, match="an odd number is needed"):
         container.write(
             dataclasses.replace(file, header=dataclasses.replace(file.header, groups=groups))
         )

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurocodec.coding import cdf_from_mixture, centres, decode_symbols, encode_symbols, grid_units
+from neurocodec.coding import (
+    cdf_from_mixture,
+    centres,
+    decode_symbols,
+    encode_symbols,
+    grid_units,
+    intervals_from_mixture,
+)
 from neurocodec.coding import mixture as module
 from neurocodec.coding.cdf import check_cdf, frequencies
 from neurocodec.coding.grid import snap
@@ -85,6 +92,35 @@ def test_every_row_keeps_the_contract_and_codes(components, levels, seed):
     symbols = rng.integers(0, levels, 40).astype(np.int16)
     data = encode_symbols(cdf, symbols)
     assert decode_symbols(cdf, data).tolist() == symbols.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 511).map(lambda n: 2 * n + 1), st.integers(0, 2**32 - 1))
+def test_intervals_give_the_bytes_of_the_whole_table(components, levels, seed):
+    rng = np.random.default_rng(seed)
+    wild = rng.choice([30, 1000, 2**15], (3, 1, 1))
+    parts = rng.integers(-wild, wild, (3, 40, components), endpoint=True)
+    indices = np.concatenate(list(parts), axis=1).astype(np.int32)
+    centre = centres(indices)
+    symbols = rng.choice([0, levels - 1, levels // 2, int(rng.integers(levels))], 40)
+    cdf, chosen = intervals_from_mixture(indices, centre, levels, symbols)
+    check_cdf(cdf)
+    whole = cdf_from_mixture(indices, centre, levels)
+    assert np.array_equal(frequencies(cdf, chosen), frequencies(whole, symbols.astype(np.int16)))
+    expected = encode_symbols(whole, symbols.astype(np.int16))
+    assert encode_symbols(cdf, chosen) == expected
+
+
+def test_intervals_of_blocks_of_rows():
+    rng = np.random.default_rng(0)
+    indices = rng.integers(-50, 50, (3 * module._ROWS // 2, 6)).astype(np.int32)
+    centre = centres(indices)
+    symbols = rng.integers(0, 5, len(indices))
+    cdf, chosen = intervals_from_mixture(indices, centre, 5, symbols)
+    counts = frequencies(cdf_from_mixture(indices, centre, 5), symbols.astype(np.int16))
+    assert np.array_equal(frequencies(cdf, chosen), counts)
+    with pytest.raises(InvalidArgument, match="expected an odd number"):
+        intervals_from_mixture(indices, centre, 4, symbols)
 
 
 def test_blocks_of_rows_do_not_show():

@@ -5,7 +5,7 @@ from math import factorial
 
 import pytest
 
-from neurocodec.container import Arrangement, ComRecHeader, Group, Inner, read, sizes
+from neurocodec.container import Arrangement, ComRecHeader, Group, Inner, read, sizes, write
 from neurocodec.container.permutation import rank_bytes
 from neurocodec.errors import (
     ImageTooLarge,
@@ -72,15 +72,51 @@ def test_header_fields(header: str, message: str) -> None:
     ("header", "message"),
     [
         ("ff00 00 01 0305", "quality is 0.996094, the format allows 1 to 100"),
-        ("0032 00 01 0304", "a group of vae has 4 levels, the format allows odd numbers"),
-        ("0032 00 02 0305 038008", "a group of vae has 1024 levels"),
-        ("0032 00 02 8004 05 8104 05", "1025 channels"),
+        ("0032 00 01 0300", "group levels is 1, the format allows 3 to 1023"),
+        ("0032 00 02 0302 038004", "group levels is 1025,"),
+        ("0032 00 02 8004 02 8104 02", "1025 channels"),
     ],
 )
 def test_vae_header_fields(header: str, message: str) -> None:
     image = "03 01 00000000 40 40 01"
-    assert read(seal(body(image=image))).header.groups == (Group(3, 5),)
+    assert read(seal(body(image=image, streams=b"\x01\0"))).header.groups == (Group(3, 11),)
     refused(seal(body(image=image, header=header)), MalformedHeader, message)
+
+
+@pytest.mark.parametrize(
+    ("tail", "streams"),
+    [
+        ("01 00", ("",)),
+        ("01 00 77", ("77",)),
+        ("02 00 77", ("", "77")),
+        ("02 01 01 77 78", ("77", "78")),
+        ("03 02 0e 616263 646566", ("6162", "636465", "66")),
+        ("03 02 0e 616263 6465", ("6162", "636465", "")),
+    ],
+)
+def test_packed_lengths(tail: str, streams: tuple[str, ...]) -> None:
+    image = "03 01 00000000 40 40 01"
+    data = seal(body(image=image, header="0032 00 01 0302", streams=bytes.fromhex(tail)))
+    assert read(data).streams == tuple(map(bytes.fromhex, streams))
+    assert write(read(data)) == data
+
+
+@pytest.mark.parametrize(
+    ("tail", "error", "message"),
+    [
+        ("01 01 77", MalformedHeader, "not stored in 1 bits"),  # none is stored, none needs a bit
+        ("02 20 0000000000", MalformedHeader, "bits of a stream length is 32,"),
+        ("02 02 01 77", MalformedHeader, "not stored in 2 bits"),  # one bit would do
+        ("02 01 03 77", MalformedHeader, "not stored in 1 bits"),  # padding
+        ("02 01", Truncated, "lengths of the streams"),
+        ("02", Truncated, "bits of a stream length"),
+        ("03 02 0e 61626364", Truncated, "a coded stream"),
+    ],
+)
+def test_packed_lengths_that_lie(tail: str, error: type, message: str) -> None:
+    image = "03 01 00000000 40 40 01"
+    data = seal(body(image=image, header="0032 00 01 0302", streams=bytes.fromhex(tail)))
+    refused(data, error, message)
 
 
 def test_the_default_body_of_comrec_is_valid() -> None:

@@ -44,13 +44,13 @@ COMPACT_BYTES = bytes.fromhex(
 )
 
 MIXED_BYTES = bytes.fromhex(
-    "894e435a 01 29"
+    "894e435a 01 27"
     "03 06 c0dec0de 8006 8004 01"  # image
-    "8032 00 02 038101 c80103"  # header: two groups
+    "8032 00 02 0340 c80101"  # header: two groups
     "00"
-    "03 05 00 06"
+    "03 03 05"  # three streams, lengths of three bits: 5 and 0
     "6879706572 6c6174656e74"
-    "182916e1"
+    "18fe0ad3"
 )
 
 FOREIGN_BYTES = bytes.fromhex(

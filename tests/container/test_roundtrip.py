@@ -25,7 +25,7 @@ from neurocodec.container import (
 from neurocodec.container.permutation import rank, rank_bytes, unrank
 from neurocodec.container.wire import Cursor, varint
 
-from .samples import COMPACT, FOREIGN, FULL, PLAIN, files
+from .samples import COMPACT, FOREIGN, FULL, MIXED, PLAIN, files
 
 
 @given(files())
@@ -108,12 +108,14 @@ def test_the_largest_importance_map(width: int, height: int, rows: int, cols: in
 @pytest.mark.parametrize("length", [0, 1, 127, 128, 0x3FFF, 0x4000, 0x200000])
 def test_edges_of_stream_lengths(length: int) -> None:
     for streams in ((bytes(length),), (b"ab", bytes(length), b"c"), (bytes(length),) * 2):
-        assert read(write(replace(PLAIN, streams=streams))).streams == streams
+        for file in (PLAIN, MIXED):
+            assert read(write(replace(file, streams=streams))).streams == streams
 
 
 def test_edges_of_the_number_of_streams() -> None:
     for count in (1, 2, 15, 16):
-        assert read(write(replace(PLAIN, streams=(b"ab",) * count))).streams == (b"ab",) * count
+        for file in (PLAIN, MIXED):
+            assert read(write(replace(file, streams=(b"ab",) * count))).streams == (b"ab",) * count
 
 
 @pytest.mark.parametrize("size", [0, 1, 127, 128, 70_000])

@@ -21,11 +21,12 @@ from neurocodec.container.layout import (
     CODEC,
     COMREC_HEADER,
     GRID_OFFSET,
-    GROUP,
     IMAGE,
     LEARNED,
+    LEVELS,
     MAP,
     MAX_TILES,
+    SIZE,
     TILE,
 )
 from neurocodec.container.sections import SECTIONS
@@ -47,7 +48,9 @@ def row(field: Field) -> str:
     return f"| {field.label} | 4 bytes | |"
 
 
-@pytest.mark.parametrize("field", [CODEC, *IMAGE, *LEARNED, *GROUP, *MAP], ids=lambda f: f.label)
+@pytest.mark.parametrize(
+    "field", [CODEC, *IMAGE, *LEARNED, SIZE, LEVELS, *MAP], ids=lambda f: f.label
+)
 def test_every_field_is_in_the_spec(field: Field) -> None:
     assert row(field) in SPEC
 

@@ -153,7 +153,7 @@ def test_levels_of_codec_3_are_each_tiles_own() -> None:
     assert [group.levels for group in file.header.groups] == [3, 3]
     data = write(file)
     assert all_of(data) == [first, second]
-    neutral = "0032 00 02 0803 0403"
+    neutral = "0032 00 02 0801 0401"
     assert data.count(bytes.fromhex(neutral)) == 1
     with pytest.raises(InvalidArgument, match="outside of the tiles"):
         write(replace(file, header=replace(header, grid_offset=0)))
@@ -161,9 +161,9 @@ def test_levels_of_codec_3_are_each_tiles_own() -> None:
     image = "03 01 c0dec0de 42 40 01"
     assert all_of(forged(head(image, neutral, lengths=lengths), *parts)) == [first, second]
     with pytest.raises(MalformedHeader, match="levels of its own"):
-        read(forged(head(image, "0032 00 02 0805 0403", lengths=lengths), *parts))
-    for levels, message in (("02 03", "2 levels"), ("8108 03", "1025"), ("03 04", "4 levels")):
-        part = sealed(f"00 {levels} 00 01 01 78")
+        read(forged(head(image, "0032 00 02 0802 0401", lengths=lengths), *parts))
+    for levels, message in (("00 01", "levels is 1,"), ("01 8004", "1025")):
+        part = sealed(f"00 {levels} 00 01 00 78")
         lengths = bytes([len(parts[0]), len(part)]).hex()
         made = read(forged(head(image, neutral, lengths=lengths), parts[0], part))
         with pytest.raises(MalformedHeader, match=message):

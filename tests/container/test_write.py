@@ -120,7 +120,7 @@ def test_each_codec_has_its_own_header() -> None:
 
 def test_levels_of_vae_are_odd() -> None:
     header = replace(MIXED.header, groups=(Group(3, 4),))
-    refused("a group of vae has 4 levels, .* odd numbers", replace(MIXED, header=header))
+    refused("group levels is 4, an odd number is needed", replace(MIXED, header=header))
 
 
 @pytest.mark.parametrize("name", ["icc", "exif", "xmp"])
