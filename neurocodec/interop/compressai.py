@@ -236,12 +236,13 @@ class CompressAICodec(Codec):
         offset = coding.choose_offset([logits, prepared.parameters])
         streams = []
         for number, part in enumerate(prepared.parts):
-            symbols = (part + levels[number] // 2).cpu().numpy().astype(np.int16).ravel()
+            symbols = (part + levels[number] // 2).cpu().numpy().ravel()
             if number == 0:
-                cdf = _repeated(logits, offset, len(symbols))
+                coded = _repeated(logits, offset, len(symbols)), symbols.astype(np.int16)
             else:
-                cdf = _centred(prepared.parameters, offset, levels[number])
-            streams.append(coding.encode_symbols(cdf, symbols))
+                mixtures = _centred(prepared.parameters, offset)
+                coded = coding.intervals_from_mixture(*mixtures, levels[number], symbols)
+            streams.append(coding.encode_symbols(*coded))
         header = container.VAEHeader(
             quality=quality,
             grid_offset=offset,
@@ -310,7 +311,7 @@ class CompressAICodec(Codec):
 
         means, parameters = self._gaussians(integers)
         coding.check_size(means.numel(), levels[1], len(file.streams[1]))
-        cdf = _centred(parameters, offset, levels[1])
+        cdf = coding.cdf_from_mixture(*_centred(parameters, offset), levels[1])
         distance = coding.decode_symbols(cdf, file.streams[1]).astype(np.float64) - levels[1] // 2
         integers = torch.from_numpy(distance).to(self.device)
         if estimate:
@@ -366,10 +367,11 @@ def _repeated(logits: NDArray[np.float64], offset: int, count: int) -> NDArray[n
     return cdf.repeat(count // len(cdf), axis=0)
 
 
-def _centred(parameters: NDArray[np.float64], offset: int, levels: int) -> NDArray[np.int16]:
-    """The CDF of the integers around 0: parameters (N, 3) -> (N, L + 1)."""
-    indices = coding.snap(parameters, offset)
-    return coding.cdf_from_mixture(indices, np.zeros(len(indices), dtype=np.int64), levels)
+def _centred(
+    parameters: NDArray[np.float64], offset: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Mixtures (N, 3) as the coder takes them, snapped and with their centres, 0."""
+    return coding.snap(parameters, offset), np.zeros(len(parameters), dtype=np.int64)
 
 
 def require_models() -> Any:
