@@ -5,7 +5,7 @@
 BD-rates are in MS-SSIM for `cvqn` and in PSNR for `vae`, as they are trained. Bits are the estimate
 of the loss on held-out crops, which the coder reaches within 1 % (`ncz eval` reports both); scores
 are of networks this short of training, so differences of a percent or two are noise: `--seeds 2`
-shows how much.
+shows how much. Of networks trained for one quality, the BD-rate is that of all of them so far.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import csv
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,6 +27,8 @@ from neurocodec.training.run import Trainer
 
 MODELS = Path(__file__).parents[1] / "models"
 CHANNELS = 64
+SINGLE_RATES = (10, 50, 90)
+"""Of `VALIDATION_QUALITIES`: a network for each of them, against one for all."""
 Variants = Mapping[str, recipe.CVQNRecipe] | Mapping[str, recipe.VAERecipe]
 
 
@@ -97,6 +100,10 @@ def vae_variants(steps: int) -> dict[str, recipe.VAERecipe]:
         "one pass a group": changed(passes=(1,) * len(root.model.groups)),
         "one group": changed(groups=(root.model.channels,), passes=(2,)),
         "Adam": replace(root, optimizer=replace(root.optimizer, kernels="adam")),
+        **{
+            f"quality {quality} alone": replace(root, qualities=(quality, quality))
+            for quality in SINGLE_RATES
+        },
     }
 
 
@@ -115,7 +122,8 @@ def main(
 ) -> None:
     """Train every variant and write its rate, quality and BD-rate against the first."""
     decoded = data.decode(data.list_photos(folders)[:photos], 176)
-    curves: dict[str, tuple[list[float], list[float]]] = {}
+    reference: Rows = []
+    alone: Rows = []
     with open(out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
         table.writerow(["variant", "seed", "quality", "bpp", "psnr", "ms_ssim", "bd_rate_percent"])
@@ -124,18 +132,11 @@ def main(
                 trainer = Trainer(replace(variant, seed=seed), decoded)
                 while trainer.step < steps:
                     trainer.advance()
-                rows = trainer.validate()
-                rates = [r["bpp"] for r in rows]
-                if codec == "vae":
-                    curve = rates, [r["psnr"] for r in rows]
-                else:
-                    curve = rates, [ms_ssim_db(r["ms_ssim"]) for r in rows]
-                reference = curves.setdefault("reference", curve)
-                try:
-                    percent = bd_rate(reference, curve, rate_range=(0.0, 9.0)).percent
-                    saved = f"{percent:+.1f}"
-                except NczError as error:  # curves too far apart to share a quality
-                    saved = f"none ({error})"
+                rows = trained_on(variant, trainer.validate())
+                reference = reference or rows
+                if len(rows) == 1:  # a curve is made of several such networks
+                    alone += rows
+                saved = compared(codec, reference, rows if len(rows) > 1 else alone)
                 for r in rows:
                     table.writerow(
                         [name, seed, r["quality"], f"{r['bpp']:.4f}", f"{r['psnr']:.3f}",
@@ -143,6 +144,32 @@ def main(
                     )  # fmt: skip
                 file.flush()
                 click.echo(f"{name} (seed {seed}): {saved} %", err=True)
+
+
+Rows = list[dict[str, Any]]
+
+
+def trained_on(variant: recipe.AnyRecipe, rows: Rows) -> Rows:
+    """The rows of the qualities that the variant was trained on."""
+    if not isinstance(variant, recipe.VAERecipe):
+        return rows
+    low, high = variant.qualities
+    return [row for row in rows if low <= row["quality"] <= high]
+
+
+def compared(codec: str, reference: Rows, rows: Rows) -> str:
+    """BD-rate in percent, or why there is none."""
+
+    def curve(rows: Rows) -> tuple[list[float], list[float]]:
+        if codec == "vae":
+            return [r["bpp"] for r in rows], [r["psnr"] for r in rows]
+        return [r["bpp"] for r in rows], [ms_ssim_db(r["ms_ssim"]) for r in rows]
+
+    try:
+        percent = bd_rate(curve(reference), curve(rows), rate_range=(0.0, 9.0)).percent
+    except NczError as error:  # curves too short, or too far apart to share a quality
+        return f"none ({error})"
+    return f"{percent:+.1f}"
 
 
 if __name__ == "__main__":

@@ -129,9 +129,12 @@ class ComRecRecipe(Recipe):
 
 @dataclass(frozen=True)
 class VAERecipe(Recipe):
+    """``qualities``: lowest and highest that are trained; both the same for a single rate."""
+
     codec: Literal["vae"] = "vae"
     model: VAEConfig = field(default_factory=VAEConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    qualities: tuple[float, float] = (1.0, 100.0)
 
 
 AnyRecipe = CVQNRecipe | ComRecRecipe | VAERecipe

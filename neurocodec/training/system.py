@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from neurocodec.nets.gain import QUALITY_MAX, QUALITY_MIN
 from neurocodec.training.loss import Losses, rate_distortion
 from neurocodec.training.recipe import LossConfig
 
@@ -66,7 +67,9 @@ def judge_rates(model: Any, crops: Tensor) -> list[dict[str, Any]]:
     return rows
 
 
-def stratified(batch: int, generator: Generator) -> Tensor:
-    """Qualities (B,) spread over 1…100, so that every batch has low, middle and high rates."""
+def stratified(
+    batch: int, generator: Generator, low: float = QUALITY_MIN, high: float = QUALITY_MAX
+) -> Tensor:
+    """Qualities (B,) spread over a range, so that every batch has low, middle and high rates."""
     share = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
-    return 1 + 99 * share
+    return low + (high - low) * share

@@ -54,7 +54,8 @@ class VAESystem(System):
         return "context" if prior else "transforms"
 
     def loss(self, model: TrainedVAE, x: Tensor, step: int, generator: Generator) -> Losses:
-        quality = stratified(x.shape[0], generator).to(x.device)
+        low, high = self.config.qualities
+        quality = stratified(x.shape[0], generator, low, high).to(x.device)
         # The bottleneck's noise is of torch's own state: seeded, a run can be resumed exactly.
         seed = int(torch.randint(2**31, (1,), generator=generator))
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):

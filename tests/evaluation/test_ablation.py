@@ -2,9 +2,10 @@
 
 import pytest
 
-from benchmarks.ablation import VARIANTS
+from benchmarks.ablation import SINGLE_RATES, VARIANTS, compared, trained_on
 from neurocodec.nets.cvqn import CVQN
 from neurocodec.nets.vae import VAE
+from neurocodec.training.system import VALIDATION_QUALITIES
 
 
 @pytest.mark.parametrize(("codec", "networks"), [("cvqn", CVQN), ("vae", VAE)])
@@ -21,3 +22,19 @@ def test_variants_of_vae_code_the_same_latent():
     recipes = VARIANTS["vae"](7).values()
     assert {one.model.channels for one in recipes} == {256}
     assert all(1 + sum(one.model.passes) <= 16 for one in recipes)
+
+
+def test_networks_of_one_rate_make_a_curve_together():
+    rows = [
+        {"quality": q, "bpp": q / 50, "psnr": 25 + q / 10, "ms_ssim": 0.9 + q / 1000}
+        for q in VALIDATION_QUALITIES
+    ]
+    variants = VARIANTS["vae"](7)
+    alone = [trained_on(variants[f"quality {q} alone"], rows) for q in SINGLE_RATES]
+    assert [[row["quality"] for row in part] for part in alone] == [[q] for q in SINGLE_RATES]
+    assert trained_on(variants["base (two Gaussians, Muon)"], rows) == rows
+    assert "none" in compared("vae", rows, alone[0])
+    cheaper = [{**row, "bpp": row["bpp"] / 2} for part in alone for row in part]
+    assert compared("vae", rows, rows) == "+0.0"
+    assert float(compared("vae", rows, cheaper)) == pytest.approx(-50, abs=3)
+    assert trained_on(next(iter(VARIANTS["cvqn"](7).values())), rows) == rows
