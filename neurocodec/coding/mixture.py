@@ -14,6 +14,7 @@ Grids, in the order of the columns of a row (K weights, K means, K scales):
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -37,7 +38,7 @@ _TO_CDF = 14  # bits that the product of both has more than an entry of a CDF
 _SUBSTEPS = 256  # of one σ in the table of the normal distribution
 _REACH = 6 * _SUBSTEPS  # beyond 6 σ nothing is left: Φ(-6) is 1e-9
 _SHIFT = 20  # fixed point of the reciprocal scales
-_BLOCK = 1 << 17  # entries worked on at a time: the temporaries then stay in the cache
+_ROWS, _ENTRIES = 1 << 13, 1 << 17  # worked on at a time: temporaries then stay in the cache
 
 
 def grid_units(components: int) -> NDArray[np.float64]:
@@ -104,12 +105,15 @@ def centres(indices: NDArray[np.int32]) -> NDArray[np.int64]:
 
     floor(Σ w m / 16 + 1/2), in integers, the weights w being shares of 2**12.
     """
-    weights, means, _ = _parts(indices)
-    weights *= means
-    mean = weights.sum(axis=0)
-    mean += _SHARES * _STEPS // 2
-    mean //= _SHARES * _STEPS
-    return mean
+    out = np.empty(len(indices), dtype=np.int64)
+    for part in _blocks(len(indices), _ROWS):
+        weights, means, _ = _parts(indices[part])
+        weights *= means
+        mean = weights.sum(axis=0)
+        mean += _SHARES * _STEPS // 2
+        mean //= _SHARES * _STEPS
+        out[part] = mean
+    return out
 
 
 def cdf_from_mixture(
@@ -124,15 +128,16 @@ def cdf_from_mixture(
 
     Raises InvalidArgument for another dtype or shape, or an L that is even or outside 3..1023.
     """
+    _check_window(levels)
     cdf = np.zeros((len(indices), levels + 1), dtype=np.uint16)
-    weights, starts = _stretches(indices, centre, levels)
     windows = sliding_window_view(_shares().values, levels - 1)
     inner = np.arange(1, levels, dtype=np.uint32)
-    rows = max(1, _BLOCK // levels)
-    for first in range(0, len(indices), rows):
-        part = slice(first, first + rows)
-        below = _mixed(weights[:, part, None], [windows[start[part]] for start in starts])
-        cdf[part, 1:-1] = _entries(below, levels, inner)
+    for rows in _blocks(len(indices), _ROWS):
+        weights, starts = _stretches(indices[rows], centre[rows], levels)
+        block = cdf[rows]
+        for part in _blocks(len(block), max(1, _ENTRIES // levels)):
+            below = _mixed(weights[:, part, None], [windows[start[part]] for start in starts])
+            block[part, 1:-1] = _entries(below, levels, inner)
     return cdf.view(np.int16)
 
 
@@ -145,12 +150,16 @@ def intervals_from_mixture(
     interval is that of the symbol, so that coding it gives the same bytes, for two entries a row
     instead of L + 1. Raises InvalidArgument as `cdf_from_mixture` does.
     """
+    _check_window(levels)
     cdf = np.zeros((len(indices), 4), dtype=np.uint16)
-    weights, starts = _stretches(indices, centre, levels)
-    around = np.stack([symbols, symbols + 1], axis=1)
     table = _shares().values
-    below = _mixed(weights[:, :, None], [table[start[:, None] + around - 1] for start in starts])
-    cdf[:, 1:3] = _entries(below, levels, around.astype(np.uint32))
+    for part in _blocks(len(indices), _ROWS):
+        weights, starts = _stretches(indices[part], centre[part], levels)
+        around = np.stack([symbols[part], symbols[part] + 1], axis=1)
+        shares = [table[start[:, None] + around - 1] for start in starts]
+        cdf[part, 1:3] = _entries(
+            _mixed(weights[:, :, None], shares), levels, around.astype(np.uint32)
+        )
     # The ends 0 and 2**16 are there already: beside them goes a symbol of one count.
     first, last = symbols == 0, symbols == levels - 1
     cdf[first, 1] = cdf[first, 2]
@@ -160,13 +169,20 @@ def intervals_from_mixture(
     return cdf.view(np.int16), np.where(first, 0, np.where(last, 2, 1)).astype(np.int16)
 
 
+def _check_window(levels: int) -> None:
+    if levels % 2 == 0 or not 3 <= levels < MAX_LEVELS:
+        raise InvalidArgument(f"a window of {levels} integers: expected an odd number, 3..1023")
+
+
+def _blocks(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, count, size))
+
+
 def _stretches(
     indices: NDArray[np.int32], centre: NDArray[np.int64], levels: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Of each component (K, N): its weight, and where the shares below symbol 1 and those after it
     are in the table."""
-    if levels % 2 == 0 or not 3 <= levels < MAX_LEVELS:
-        raise InvalidArgument(f"a window of {levels} integers: expected an odd number, 3..1023")
     weights, means, scales = _parts(indices)
     table = _shares()
     # The lower edge of symbol 0 lies at centre - ⌊L/2⌋ - 1/2; here in sixteenths, from the mean.

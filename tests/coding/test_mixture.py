@@ -113,7 +113,7 @@ def test_intervals_give_the_bytes_of_the_whole_table(components, levels, seed):
 
 def test_intervals_of_blocks_of_rows():
     rng = np.random.default_rng(0)
-    indices = rng.integers(-50, 50, (module._BLOCK // 4, 6)).astype(np.int32)
+    indices = rng.integers(-50, 50, (4 * module._ROWS, 6)).astype(np.int32)
     centre = centres(indices)
     symbols = rng.integers(0, 5, len(indices))
     cdf, chosen = intervals_from_mixture(indices, centre, 5, symbols)
@@ -125,10 +125,10 @@ def test_intervals_of_blocks_of_rows():
 
 def test_blocks_of_rows_do_not_show():
     rng = np.random.default_rng(0)
-    indices = rng.integers(-50, 50, (module._BLOCK // 4, 6)).astype(np.int32)
+    indices = rng.integers(-50, 50, (4 * module._ROWS, 6)).astype(np.int32)
     centre = centres(indices)
     whole = cdf_from_mixture(indices, centre, 5)
-    last = slice(module._BLOCK // 5 - 2, None)
+    last = slice(module._ROWS - 2, None)
     assert np.array_equal(whole[last], cdf_from_mixture(indices[last], centre[last], 5))
     assert np.array_equal(centre[last], centres(indices[last]))
 
