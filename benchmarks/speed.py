@@ -83,7 +83,7 @@ def _cold_start(
     for _ in range(3):
         for name, command in (("torch", torch), ("decode", decode)):
             start = time.perf_counter()
-            _call(command, _environment(options))
+            call(command, environment(options.threads))
             times[name].append(time.perf_counter() - start)
     with_ncz, alone = median(times["decode"]), median(times["torch"])
     return {"ncz_decode_s": with_ncz, "import_torch_s": alone, "cold_start_s": with_ncz - alone}
@@ -102,23 +102,28 @@ def _worker(task: str, options: argparse.Namespace, payload: Path, picture: Path
         "picture": str(picture),
     }
     command = [sys.executable, "-m", "benchmarks.speed", "--worker", json.dumps(job)]
-    result: dict[str, Any] = json.loads(_call(command, _environment(options)).splitlines()[-1])
+    result: dict[str, Any] = json.loads(
+        call(command, environment(options.threads)).splitlines()[-1]
+    )
     return result
 
 
-def _call(command: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+def call(command: list[str], variables: dict[str, str]) -> str:
+    """What a fresh process prints. Raises RuntimeError with the last line of its errors."""
+    done = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise RuntimeError(f"{Path(command[0]).name} {command[1]} failed: {last}")
+        what = command[2] if command[1] == "-m" else command[1]
+        raise RuntimeError(f"{Path(command[0]).name} {what} failed: {last}")
     return done.stdout
 
 
-def _environment(options: argparse.Namespace) -> dict[str, str]:
+def environment(threads: int | None) -> dict[str, str]:
+    """Variables of a fresh process that finds this package and has so many threads."""
     root = str(Path(__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    threads = {"OMP_NUM_THREADS": str(options.threads)} if options.threads else {}
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **threads}
+    limit = {"OMP_NUM_THREADS": str(threads)} if threads else {}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **limit}
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -178,12 +183,12 @@ def _encode(job: dict[str, Any]) -> dict[str, Any]:
     codec = _codec(job)
     with Image.open(job["picture"]) as photo:
         codec.encode(photo.convert("RGB"), job["quality"])
-    return _peak()
+    return peak()
 
 
 def _decode(job: dict[str, Any]) -> dict[str, Any]:
     _codec(job).decode(Path(job["payload"]).read_bytes()).load()
-    return _peak()
+    return peak()
 
 
 TASKS = {"time": _time, "encode": _encode, "decode": _decode}
@@ -223,7 +228,8 @@ def _median(call: Callable[[], object]) -> float:
     return median(times)
 
 
-def _peak() -> dict[str, Any]:
+def peak() -> dict[str, Any]:
+    """Of this process's resident memory, so far."""
     unit = 1 if sys.platform == "darwin" else 1024
     return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6}
 

@@ -14,10 +14,13 @@ Grids, in the order of the columns of a row (K weights, K means, K scales):
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import DTypeLike, NDArray
 
 from neurocodec.coding.cdf import MAX_LEVELS, TOTAL, exp_table
 from neurocodec.coding.grid import LOGIT_STEP
@@ -27,11 +30,14 @@ WEIGHT_STEP, MEAN_STEP, SCALE_STEP = 1 / 8, 1 / 16, 1 / 8
 SCALES = (-20, 48)
 """Smallest and largest index of a scale: σ from 0.082 to 403."""
 
-_ONE = 1 << 24  # probability one of a component
+_STEPS = round(1 / MEAN_STEP)
+_ONE = 1 << 18  # probability one of a component
+_SHARES = 1 << 12  # the weights of a mixture together
+_TO_CDF = 14  # bits that the product of both has more than an entry of a CDF
 _SUBSTEPS = 256  # of one σ in the table of the normal distribution
 _REACH = 6 * _SUBSTEPS  # beyond 6 σ nothing is left: Φ(-6) is 1e-9
 _SHIFT = 20  # fixed point of the reciprocal scales
-_ROWS = 1 << 13  # rows worked on at a time: the temporaries then stay in the cache
+_BLOCK = 1 << 17  # entries worked on at a time: the temporaries then stay in the cache
 
 
 def grid_units(components: int) -> NDArray[np.float64]:
@@ -41,8 +47,8 @@ def grid_units(components: int) -> NDArray[np.float64]:
 
 
 @cache
-def normal_table() -> NDArray[np.int64]:
-    """round(2**24 Φ(t / 256)) for t = -1536…1536, ends 0 and 2**24; int64 (3073,).
+def normal_table() -> NDArray[np.int32]:
+    """round(2**18 Φ(t / 256)) for t = -1536…1536, ends 0 and 2**18; int32 (3073,).
 
     No entry before rounding lies within 1e-6 of a half (tests see to it), so every ``erfc`` that
     is right to twelve digits gives these integers.
@@ -50,7 +56,7 @@ def normal_table() -> NDArray[np.int64]:
     t = range(-_REACH, _REACH + 1)
     table = [round(_ONE * 0.5 * math.erfc(-i / _SUBSTEPS / math.sqrt(2))) for i in t]
     table[0], table[-1] = 0, _ONE
-    return _frozen(table)
+    return _frozen(table, np.int32)
 
 
 @cache
@@ -58,24 +64,52 @@ def reciprocal_scales() -> NDArray[np.int64]:
     """round(2**20 · 256 · MEAN_STEP / σ) for each index of a scale in `SCALES`; int64 (69,)."""
     unit = (1 << _SHIFT) * _SUBSTEPS * MEAN_STEP
     indices = range(SCALES[0], SCALES[1] + 1)
-    return _frozen([round(unit * math.exp(-index * SCALE_STEP)) for index in indices])
+    scales = [round(unit * math.exp(-index * SCALE_STEP)) for index in indices]
+    return _frozen(scales, np.int64)
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """Φ of every scale and sixteenth of an integer, at integers in steps of one.
+
+    The share of a component below each symbol of a window is then a stretch of ``values``, from
+    ``start`` of its scale on, plus ``width`` for each sixteenth: a copy instead of arithmetic.
+    """
+
+    values: NDArray[np.int32]
+    start: NDArray[np.int64]  # of each scale: of its first sixteenth, at the integer 0
+    width: NDArray[np.int64]  # of each scale: integers that the table has
+    reach: NDArray[np.int64]  # of each scale: integers from 0 to where all is 0 or one
+
+
+@cache
+def _shares() -> _Shares:
+    """12 MB, in some 30 ms, once."""
+    reach = ((_REACH + 1) << _SHIFT) // (_STEPS * reciprocal_scales()) + 2
+    values, starts, widths = [], [], []
+    start = 0
+    for scale, far in zip(reciprocal_scales(), reach, strict=True):
+        margin = int(far) + MAX_LEVELS
+        below = _STEPS * np.arange(-margin, margin + 1) - np.arange(_STEPS)[:, None]
+        position = (below * scale >> _SHIFT) + _REACH
+        values.append(normal_table().take(position, mode="clip").ravel())
+        starts.append(start + margin)
+        widths.append(below.shape[1])
+        start += below.size
+    return _Shares(np.concatenate(values), np.array(starts), np.array(widths), np.asarray(reach))
 
 
 def centres(indices: NDArray[np.int32]) -> NDArray[np.int64]:
     """The integer nearest to each mixture's mean: (N, 3K) int32 -> (N,) int64.
 
-    floor(Σ w m / Σ w / 16 + 1/2), in integers.
+    floor(Σ w m / 16 + 1/2), in integers, the weights w being shares of 2**12.
     """
-    out = np.empty(len(indices), dtype=np.int64)
-    for start in range(0, len(indices), _ROWS):
-        weights, means, _ = _parts(indices[start : start + _ROWS])
-        total = weights.sum(axis=0)
-        weights *= means
-        mean = 2 * weights.sum(axis=0)
-        mean += 16 * total
-        mean //= 32 * total
-        out[start : start + _ROWS] = mean
-    return out
+    weights, means, _ = _parts(indices)
+    weights *= means
+    mean = weights.sum(axis=0)
+    mean += _SHARES * _STEPS // 2
+    mean //= _SHARES * _STEPS
+    return mean
 
 
 def cdf_from_mixture(
@@ -84,19 +118,21 @@ def cdf_from_mixture(
     """Snapped parameters (N, 3K) int32 to a CDF (N, L + 1) of the window around ``centre`` (N,).
 
     Symbol j stands for the integer centre + j - ⌊L/2⌋. Entry j is
-    j + ((2**16 - L) · (Σ_k w_k Φ_k(j) // Σ_k w_k)) // 2**24, where Φ_k(j) is the k-th component's
-    probability, in units of 2**-24, of lying below symbol j; 0 for j = 0 and 2**24 for j = L.
+    j + ((2**16 - L) · (Σ_k w_k Φ_k(j) // 2**14)) // 2**16, where Φ_k(j) is the k-th component's
+    probability, in units of 2**-18, of lying below symbol j, and the weights w_k are 2**12
+    together; 0 for j = 0 and 2**16 for j = L.
 
     Raises InvalidArgument for another dtype or shape, or an L that is even or outside 3..1023.
     """
-    _check_window(levels)
     cdf = np.zeros((len(indices), levels + 1), dtype=np.uint16)
-    inner = np.arange(1, levels, dtype=np.int64)[:, None]  # one row an edge, but for the ends
-    mixtures = _Mixtures(indices, centre, levels)
-    rows = max(1, min(_ROWS, 4 * _ROWS // levels))
-    for start in range(0, len(indices), rows):
-        part = slice(start, start + rows)
-        cdf[part, 1:-1] = mixtures.entries(part, inner).T
+    weights, starts = _stretches(indices, centre, levels)
+    windows = sliding_window_view(_shares().values, levels - 1)
+    inner = np.arange(1, levels, dtype=np.uint32)
+    rows = max(1, _BLOCK // levels)
+    for first in range(0, len(indices), rows):
+        part = slice(first, first + rows)
+        below = _mixed(weights[:, part, None], [windows[start[part]] for start in starts])
+        cdf[part, 1:-1] = _entries(below, levels, inner)
     return cdf.view(np.int16)
 
 
@@ -109,15 +145,14 @@ def intervals_from_mixture(
     interval is that of the symbol, so that coding it gives the same bytes, for two entries a row
     instead of L + 1. Raises InvalidArgument as `cdf_from_mixture` does.
     """
-    _check_window(levels)
     cdf = np.zeros((len(indices), 4), dtype=np.uint16)
-    first, last = symbols == 0, symbols == levels - 1
-    mixtures = _Mixtures(indices, centre, levels)
-    for start in range(0, len(indices), _ROWS):
-        part = slice(start, start + _ROWS)
-        around = np.stack([symbols[part], symbols[part] + 1])
-        cdf[part, 1:3] = mixtures.entries(part, around).T
+    weights, starts = _stretches(indices, centre, levels)
+    around = np.stack([symbols, symbols + 1], axis=1)
+    table = _shares().values
+    below = _mixed(weights[:, :, None], [table[start[:, None] + around - 1] for start in starts])
+    cdf[:, 1:3] = _entries(below, levels, around.astype(np.uint32))
     # The ends 0 and 2**16 are there already: beside them goes a symbol of one count.
+    first, last = symbols == 0, symbols == levels - 1
     cdf[first, 1] = cdf[first, 2]
     cdf[first, 2] += 1
     cdf[last, 2] = cdf[last, 1]
@@ -125,54 +160,50 @@ def intervals_from_mixture(
     return cdf.view(np.int16), np.where(first, 0, np.where(last, 2, 1)).astype(np.int16)
 
 
-def _check_window(levels: int) -> None:
+def _stretches(
+    indices: NDArray[np.int32], centre: NDArray[np.int64], levels: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Of each component (K, N): its weight, and where the shares below symbol 1 and those after it
+    are in the table."""
     if levels % 2 == 0 or not 3 <= levels < MAX_LEVELS:
         raise InvalidArgument(f"a window of {levels} integers: expected an odd number, 3..1023")
+    weights, means, scales = _parts(indices)
+    table = _shares()
+    # The lower edge of symbol 0 lies at centre - ⌊L/2⌋ - 1/2; here in sixteenths, from the mean.
+    edge = _STEPS * (centre - levels // 2) - _STEPS // 2 - means
+    whole = -(-edge // _STEPS)
+    sixteenth = _STEPS * whole - edge
+    whole = whole.clip(-table.reach[scales] - levels, table.reach[scales])
+    starts = table.start[scales] + table.width[scales] * sixteenth + whole + 1
+    return weights.astype(np.int32), starts
 
 
-class _Mixtures:
-    """Rows of mixtures, each with its window, ready to be integrated."""
+def _mixed(weights: NDArray[np.int32], shares: list[NDArray[np.int32]]) -> NDArray[np.uint32]:
+    """Σ w Φ over the components, in units of 2**-30. Overwrites ``shares``."""
+    below = shares[0]
+    below *= weights[0]
+    for weight, share in zip(weights[1:], shares[1:], strict=True):
+        share *= weight
+        below += share
+    return below.view(np.uint32)
 
-    def __init__(self, indices: NDArray[np.int32], centre: NDArray[np.int64], levels: int) -> None:
-        self.levels = levels
-        self.weights, means, scales = _parts(indices)
-        self.total = self.weights.sum(axis=0)
-        # The lower edge of symbol j lies at centre + j - ⌊L/2⌋ - 1/2; here in steps of the means,
-        # then in those of the table of the normal distribution, fixed point, from its start on.
-        self.first = (16 * (centre - levels // 2) - 8 - means) * scales + (_REACH << _SHIFT)
-        self.step = 16 * scales
-        self.buffer = np.empty((3, 0), dtype=np.int64)  # fresh memory costs more than the sums
 
-    def entries(self, part: slice, at: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Entries ``at`` (E, N) or (E, 1), from 1 to L - 1, of the CDFs of N rows: (E, N) int64.
-
-        Valid until the next call.
-        """
-        shape = len(at), len(self.total[part])
-        size = shape[0] * shape[1]
-        if self.buffer.shape[1] < size:
-            self.buffer = np.empty((3, size), dtype=np.int64)
-        position, share, below = (row[:size].reshape(shape) for row in self.buffer)
-        table = normal_table()
-        below[...] = 0
-        for weight, first, step in zip(self.weights, self.first, self.step, strict=True):
-            np.multiply(step[part], at, out=position)
-            position += first[part]
-            position >>= _SHIFT
-            table.take(position, mode="clip", out=share)
-            share *= weight[part]
-            below += share
-        below //= self.total[part]
-        below *= TOTAL - self.levels
-        below >>= 24
-        below += at
-        return below
+def _entries(below: NDArray[np.uint32], levels: int, at: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Entries ``at`` of a CDF, of the probabilities below their symbols, which are overwritten."""
+    below >>= _TO_CDF
+    below *= np.uint32(TOTAL - levels)
+    below >>= 16
+    below += at
+    return below
 
 
 def _parts(
     indices: NDArray[np.int32],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Weights, means in steps and reciprocal scales, int64 (K, N) each."""
+    """Weights, 2**12 together, means in sixteenths, and rows of `reciprocal_scales`; (K, N) each.
+
+    What rounding leaves of the weights goes to the largest, the first of them.
+    """
     if indices.dtype != np.int32 or indices.ndim != 2 or indices.shape[1] % 3:
         raise InvalidArgument(
             f"mixtures have dtype {indices.dtype} and shape {indices.shape}: expected int32 (N, 3K)"
@@ -180,11 +211,15 @@ def _parts(
     weight, mean, scale = np.split(indices.T.astype(np.int64), 3)
     distance = (weight.max(axis=0) - weight) * round(WEIGHT_STEP / LOGIT_STEP)
     weight = exp_table().take(distance, mode="clip") >> 12
+    largest = weight.argmax(axis=0)
+    weight *= _SHARES
+    weight //= weight.sum(axis=0) // _SHARES
+    weight[largest, np.arange(len(largest))] += _SHARES - weight.sum(axis=0)
     low, high = SCALES
-    return weight, mean, reciprocal_scales()[scale.clip(low, high) - low]
+    return weight, mean, scale.clip(low, high) - low
 
 
-def _frozen(values: list[int]) -> NDArray[np.int64]:
-    table = np.array(values, dtype=np.int64)
+def _frozen(values: list[int], dtype: DTypeLike) -> NDArray[Any]:
+    table = np.array(values, dtype=dtype)
     table.flags.writeable = False
     return table

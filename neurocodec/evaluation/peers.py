@@ -72,7 +72,7 @@ class Peer:
 _MODULES = {"pillow-heif": "pillow_heif", "pillow-jxl-plugin": "pillow_jxl"}
 
 
-def _through_pillow(
+def through_pillow(
     format: str, options: Callable[[float], dict[str, Any]], plugin: str | None = None
 ) -> dict[str, Any]:
     """``save`` and ``open`` of a format that Pillow knows, or knows once ``plugin`` is imported."""
@@ -104,7 +104,7 @@ PEERS: tuple[Peer, ...] = (
         "jpeg",
         "JPEG (optimized, progressive)",
         (5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95),
-        **_through_pillow(
+        **through_pillow(
             "JPEG", lambda q: {"quality": int(q), "optimize": True, "progressive": True}
         ),
         feature="jpg",
@@ -113,7 +113,7 @@ PEERS: tuple[Peer, ...] = (
         "jpeg2000",  # its quality is the compression ratio
         "JPEG 2000 (irreversible, mct)",
         (240, 160, 100, 72, 48, 36, 24, 18, 12),
-        **_through_pillow(
+        **through_pillow(
             "JPEG2000",
             lambda q: {
                 "quality_mode": "rates",
@@ -128,7 +128,7 @@ PEERS: tuple[Peer, ...] = (
         "webp",
         "WebP (method 6)",
         (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95),
-        **_through_pillow("WEBP", lambda q: {"quality": q, "method": 6}),
+        **through_pillow("WEBP", lambda q: {"quality": q, "method": 6}),
         feature="webp",
     ),
     Peer(
@@ -143,16 +143,14 @@ PEERS: tuple[Peer, ...] = (
         "avif",
         "AVIF 4:4:4 (speed 6)",
         (12, 20, 28, 36, 44, 52, 60, 68, 78),
-        **_through_pillow(
-            "AVIF", lambda q: {"quality": int(q), "subsampling": "4:4:4", "speed": 6}
-        ),
+        **through_pillow("AVIF", lambda q: {"quality": int(q), "subsampling": "4:4:4", "speed": 6}),
         feature="avif",
     ),
     Peer(
         "jxl",
         "JPEG XL (effort 7)",
         (10, 20, 30, 40, 50, 60, 70, 80, 88, 93),
-        **_through_pillow("JXL", lambda q: {"quality": int(q), "effort": 7}, plugin="pillow_jxl"),
+        **through_pillow("JXL", lambda q: {"quality": int(q), "effort": 7}, plugin="pillow_jxl"),
         package="pillow-jxl-plugin",
     ),
 )

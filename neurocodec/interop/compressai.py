@@ -24,20 +24,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from neurocodec import coding, container, zoo
-from neurocodec.codecs.base import Attempt, Codec, pad, to_pixels, to_tensor
-from neurocodec.codecs.symbols import RateReport
+from neurocodec.codecs.base import Attempt, Codec, pad, to_tensor
 from neurocodec.codecs.vae import CODEC_ID
 from neurocodec.coding.cdf import MAX_LEVELS
+from neurocodec.container import Box
 from neurocodec.errors import CorruptStream, InvalidArgument, MalformedHeader, MissingDependency
 from neurocodec.image import Photo
 from neurocodec.nets import gaussian
 
 QUALITY = 50.0
 """What the files say: the rate is that of the weights."""
+
+MARGIN = 64
+"""What the format gives tiles of codec 3; the synthesis of these networks looks 30 pixels far."""
 
 FILLED = ("._offset", "._quantized_cdf", "._cdf_length", ".scale_table")
 """Ends of the names of the tables that CompressAI's ``update()`` fills for its own coder."""
@@ -62,7 +66,7 @@ def from_compressai(
 
     Raises InvalidArgument for any other network, MissingDependency without compressai.
     """
-    models = _models()
+    models = require_models()
     known = (models.FactorizedPrior, models.ScaleHyperprior, models.MeanScaleHyperprior)
     # What `forward` does is what `CompressAICodec` does: who has another one is another codec.
     if getattr(type(model), "forward", None) not in {one.forward for one in known}:
@@ -82,7 +86,7 @@ def load_checkpoint(path: str | os.PathLike[str], architecture: str) -> Any:
     Raises InvalidArgument where the file is no such checkpoint, OSError where it cannot be opened,
     MissingDependency without compressai.
     """
-    _models()
+    require_models()
     from compressai.registry import MODELS
     from compressai.zoo.pretrained import load_pretrained
 
@@ -125,8 +129,8 @@ def digest_of(model: Any) -> bytes:
 class Analysis:
     """The integers of a picture, in the order of coding, and the latent that they stand for.
 
-    parts: (C, h, w) int64 each. hat: (1, M, h, w) float64. parameters: (N, 3) float64, in units of
-    the grid, of the Gaussians of the second part; (0, 3) where there is none.
+    parts: (1, C, h, w) int64 each. hat: (1, M, h, w) float64. parameters: (N, 3) float64, in units
+    of the grid, of the Gaussians of the second part; (0, 3) where there is none.
     """
 
     photo: Photo
@@ -148,6 +152,9 @@ class CompressAICodec(Codec):
     Files have the header of `vae`: a group for the bottleneck's channels, and one for the latent's
     where there is a hyperprior, each with a stream. An integer is what lies between a value and its
     median or mean, so that the latter are added on the way back.
+
+    To the tiles of a large picture, a position of the latent is a whole block: its positions are
+    further channels there.
     """
 
     codec_id = CODEC_ID
@@ -161,9 +168,10 @@ class CompressAICodec(Codec):
         device: str | torch.device = "cpu",
     ) -> None:
         super().__init__(name=name, wire_id=wire_id, digest=digest_of(model)[:4], device=device)
-        models = _models()
+        models = require_models()
         self.model = copy.deepcopy(model).float().to(self.device).eval().requires_grad_(False)
         self.block = int(model.downsampling_factor)
+        self.margin = None if MARGIN % self.block else MARGIN
         self.bottleneck = copy.deepcopy(self.model.entropy_bottleneck).double()
         self.medians = self.bottleneck.quantiles[:, :, 1:2]  # (C, 1, 1)
         self.channels: tuple[int, ...] = (int(self.bottleneck.channels),)
@@ -194,7 +202,12 @@ class CompressAICodec(Codec):
 
     @torch.no_grad()
     def prepare(  # type: ignore[override]
-        self, photo: Photo, *, roi: Any = None, importance: bool | None = None
+        self,
+        photo: Photo,
+        *,
+        roi: Any = None,
+        importance: bool | None = None,
+        inside: Box | None = None,
     ) -> Analysis:
         """Raises InvalidArgument for a region of interest: these networks have no map for it."""
         if roi is not None or importance:
@@ -202,12 +215,16 @@ class CompressAICodec(Codec):
                 f"model {self.name} has no importance map: encode without a region of interest"
             )
         x = pad(to_tensor(photo, self.device), self.block)
-        y = self.model.g_a(x.contiguous(memory_format=torch.channels_last))
-        if self.h_s is None:
-            integers = _integers(y.double() - self.medians)
-            return Analysis(photo, (integers,), integers + self.medians, np.empty((0, 3)))
-        z = self.model.h_a(y if self.has_means else y.abs())
+        y = z = self.model.g_a(x.contiguous(memory_format=torch.channels_last))
+        if self.h_s is not None:
+            z = self.model.h_a(y if self.has_means else y.abs())
+        if inside is not None:
+            photo = photo.cut(*inside)
+            blocks = inside.positions(self.block)
+            y, z = (_cut(values, blocks, x.shape[3] // self.block) for values in (y, z))
         hyper = _integers(z.double() - self.medians)
+        if self.h_s is None:
+            return Analysis(photo, (hyper,), hyper + self.medians, np.empty((0, 3)))
         means, parameters = self._gaussians(hyper)
         integers = _integers(y.double() - means)
         return Analysis(photo, (hyper, integers), integers + means, parameters)
@@ -219,35 +236,41 @@ class CompressAICodec(Codec):
         offset = coding.choose_offset([logits, prepared.parameters])
         streams = []
         for number, part in enumerate(prepared.parts):
-            symbols = (part + levels[number] // 2).cpu().numpy().astype(np.int16).ravel()
+            symbols = (part + levels[number] // 2).cpu().numpy().ravel()
             if number == 0:
-                cdf = _repeated(logits, offset, len(symbols))
+                coded = _repeated(logits, offset, len(symbols)), symbols.astype(np.int16)
             else:
-                cdf = _centred(prepared.parameters, offset, levels[number])
-            streams.append(coding.encode_symbols(cdf, symbols))
+                mixtures = _centred(prepared.parameters, offset)
+                coded = coding.intervals_from_mixture(*mixtures, levels[number], symbols)
+            streams.append(coding.encode_symbols(*coded))
         header = container.VAEHeader(
             quality=quality,
             grid_offset=offset,
             groups=tuple(map(container.Group, self.channels, levels)),
         )
+        height, width = prepared.photo.pixels.shape[:2]
         return Attempt(
             self.pack(prepared.photo, header, tuple(streams)),
             quality,
-            lambda: self._pixels(prepared.hat, *prepared.photo.pixels.shape[:2]),
+            lambda: self.render(self._in_blocks(prepared.hat, width), header)[:height, :width],
         )
 
     # Decoding.
 
-    def read_pixels(self, file: container.NczFile) -> np.ndarray:
-        hat, _ = self._read(file, estimate=False)
-        return self._pixels(hat, file.height, file.width)
+    def read_latent(self, file: container.NczFile) -> Tensor:
+        return self._in_blocks(self._read(file, estimate=False)[0], file.width)
 
-    def rate_report(self, data: bytes) -> RateReport:
-        """Estimated, coded and file bits of an .ncz file."""
-        file = container.read(data)
-        self.check(file)
-        _, estimate = self._read(file)
-        return RateReport(estimate, 8 * sum(map(len, file.streams)), 8 * len(data))
+    def synthesise(self, latent: Tensor, header: container.Header) -> Tensor:
+        latent = F.pixel_shuffle(latent, math.isqrt(latent.shape[1] // self.channels[-1]))
+        x: Tensor = self.model.g_s(latent.contiguous(memory_format=torch.channels_last))
+        return x
+
+    def estimate(self, file: container.NczFile) -> float:
+        return self._read(file)[1]
+
+    def _in_blocks(self, hat: Tensor, width: int) -> Tensor:
+        """A latent (1, M, h, w) of a picture so wide as (1, kkM, h/k, w/k), a position a block."""
+        return F.pixel_unshuffle(hat.float(), hat.shape[3] // -(-width // self.block))
 
     def check(self, file: container.NczFile) -> None:
         """Refuse what other weights, or no encoder of this model, could have written."""
@@ -259,23 +282,25 @@ class CompressAICodec(Codec):
                 f"channel groups of {sizes} are not those of model {self.name}, "
                 f"{self.channels}: the file was not made by it"
             )
-        if len(file.streams) != len(self.channels):
-            raise CorruptStream(
-                f"{len(file.streams)} coded streams, model {self.name} has {len(self.channels)}: "
-                "re-encode the picture"
-            )
 
     @torch.no_grad()
     def _read(self, file: container.NczFile, *, estimate: bool = True) -> tuple[Tensor, float]:
         """The latent (1, M, h, w) of a checked file, and its cross-entropy in bits, 0 unless
         ``estimate``, which costs some time."""
         assert isinstance(file.header, container.VAEHeader)  # the container sees to it
+        if len(file.streams) != len(self.channels):
+            raise CorruptStream(
+                f"{len(file.streams)} coded streams, model {self.name} has {len(self.channels)}: "
+                "re-encode the picture"
+            )
         offset = file.header.grid_offset
         levels = [group.levels for group in file.header.groups]
         rows, cols = -(-file.height // self.block), -(-file.width // self.block)
 
+        count = self.channels[0] * rows * cols
+        coding.check_size(count, levels[0], len(file.streams[0]))
         logits = self._logits(levels[0])
-        cdf = _repeated(logits, offset, self.channels[0] * rows * cols)
+        cdf = _repeated(logits, offset, count)
         symbols = coding.decode_symbols(cdf, file.streams[0]).astype(np.int64)
         symbols = symbols.reshape(self.channels[0], rows * cols)
         bits = -float(np.take_along_axis(logits, symbols, axis=1).sum()) / math.log(2)
@@ -285,19 +310,14 @@ class CompressAICodec(Codec):
             return integers + self.medians, bits if estimate else 0.0
 
         means, parameters = self._gaussians(integers)
-        cdf = _centred(parameters, offset, levels[1])
+        coding.check_size(means.numel(), levels[1], len(file.streams[1]))
+        cdf = coding.cdf_from_mixture(*_centred(parameters, offset), levels[1])
         distance = coding.decode_symbols(cdf, file.streams[1]).astype(np.float64) - levels[1] // 2
         integers = torch.from_numpy(distance).to(self.device)
         if estimate:
             mixtures = torch.from_numpy(parameters / self.scale).to(self.device)
             bits += float(gaussian.bits(mixtures, integers).sum())
         return integers.reshape(means.shape) + means, bits if estimate else 0.0
-
-    @torch.no_grad()
-    def _pixels(self, hat: Tensor, height: int, width: int) -> np.ndarray:
-        """The decoded latent (1, M, h, w) -> decoded pixels (H, W, 3) uint8."""
-        latent = hat.float().contiguous(memory_format=torch.channels_last)
-        return to_pixels(self.model.g_s(latent)[:, :, :height, :width])
 
     # Probabilities.
 
@@ -335,24 +355,33 @@ def _integers(distance: Tensor) -> Tensor:
     return distance.round().clamp(-_REACH, _REACH).long()
 
 
+def _cut(values: Tensor, blocks: Box, cols: int) -> Tensor:
+    """What these blocks have of values (1, C, h, w) of a picture with so many columns of them."""
+    scale = values.shape[3] // cols
+    return values[(..., *Box(*(scale * side for side in blocks)).slices)]
+
+
 def _repeated(logits: NDArray[np.float64], offset: int, count: int) -> NDArray[np.int16]:
     """The CDF of ``count`` symbols, channel by channel: logits (C, L) -> (count, L + 1)."""
     cdf = coding.cdf_from_grid(coding.snap(logits, offset))
     return cdf.repeat(count // len(cdf), axis=0)
 
 
-def _centred(parameters: NDArray[np.float64], offset: int, levels: int) -> NDArray[np.int16]:
-    """The CDF of the integers around 0: parameters (N, 3) -> (N, L + 1)."""
-    indices = coding.snap(parameters, offset)
-    return coding.cdf_from_mixture(indices, np.zeros(len(indices), dtype=np.int64), levels)
+def _centred(
+    parameters: NDArray[np.float64], offset: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Mixtures (N, 3) as the coder takes them, snapped and with their centres, 0."""
+    return coding.snap(parameters, offset), np.zeros(len(parameters), dtype=np.int64)
 
 
-def _models() -> Any:
+def require_models() -> Any:
+    """The module ``compressai.models``. Raises MissingDependency where it cannot be imported."""
     try:
         import compressai.models
-    except (ImportError, RuntimeError) as error:
+    except (ImportError, RuntimeError) as error:  # torchvision for another torch: RuntimeError
+        reason = str(error).partition("\n")[0]
         raise MissingDependency(
-            f"its networks need compressai, which cannot be imported ({error}): "
+            f"networks of CompressAI need compressai, which cannot be imported ({reason}): "
             "pip install compressai with a torchvision that fits torch"
         ) from error
     return compressai.models

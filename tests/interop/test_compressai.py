@@ -201,6 +201,33 @@ def test_a_parameter_on_a_rounding_boundary_moves_the_grid(codec, photo, monkeyp
     assert container.read(codec.encode(photo)).header.grid_offset == 1
 
 
+# Tiles.
+
+
+def test_tiles_have_no_seams(codec, photo):
+    """Their latents are those of the whole picture, except where means come from the tile alone."""
+    whole = np.asarray(codec.decode(codec.encode(photo)), float)
+    data = codec.encode(photo, tile_size=64)
+    assert len(container.read(data).grid) == 12  # the last ones 8 pixels wide, or 22 high
+    tiled = np.asarray(codec.decode(data), float)
+    if not codec.has_means:
+        assert np.abs(tiled - whole).max() <= 1
+    original = np.asarray(photo, float)
+    errors = [np.square(original - decoded).mean() for decoded in (tiled, whole)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.1)
+    x, y, width, height = crop = (50, 60, 90, 80)
+    part = np.asarray(codec.decode(data, crop=crop), float)
+    assert np.abs(part - tiled[y : y + height, x : x + width]).max() <= 1
+
+
+def test_rates_of_tiles_add_up(codec, photo):
+    data = codec.encode(photo, tile_size=64)
+    report = codec.rate_report(data)
+    assert report.file_bits == 8 * len(data)
+    ends = 18 * 12 * len(codec.channels)
+    assert 0.95 * report.estimated_bits < report.coded_bits < 1.02 * report.estimated_bits + ends
+
+
 # What is refused.
 
 
@@ -244,9 +271,16 @@ def remade(data: bytes, **changes) -> bytes:
 def test_damage_behind_the_checksum_is_refused(codec, data):
     file = container.read(data)
     *first, last = file.streams
-    for streams in ((*first, last[:-4]), (*first, last + b"abc"), (*first, b"")):
+    for streams in ((*first, last[:-4]), (*first, last + b"abc")):
         with pytest.raises(CorruptStream, match="does not fit its"):
             codec.decode(remade(data, streams=streams))
+    for number in range(len(file.streams)):
+        streams = (*file.streams[:number], b"", *file.streams[number + 1 :])
+        with pytest.raises(CorruptStream, match=r"of 0 bytes cannot hold .* symbols"):
+            codec.decode(remade(data, streams=streams))
+    huge = remade(data, width=16000, height=16000, streams=(b"1234",) * len(file.streams))
+    with pytest.raises(CorruptStream, match="of 4 bytes cannot hold"):  # before it takes gigabytes
+        codec.decode(huge)
     with pytest.raises(CorruptStream, match=r"coded streams, model .* has [12]: re-encode"):
         codec.decode(remade(data, streams=(*file.streams, b"x")))
     groups = (container.Group(4, 3), *file.header.groups[1:])
