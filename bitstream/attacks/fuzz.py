@@ -258,12 +258,16 @@ def watch(options: argparse.Namespace) -> Counter[str]:
                 *(["--parse"] if options.parse else []),
             ],
         )  # fmt: skip
+        awake = time.monotonic()
         while worker.poll() is None:
+            asleep = time.monotonic()
             time.sleep(0.1)
+            if time.monotonic() - asleep > 10:  # both were stopped: no time of the file's
+                awake = time.monotonic()
             _, wall, own, data = shared.get()
             # On a busy machine only the worker's own time tells; who sleeps uses none.
             late = own_time(worker.pid) - own > options.hang
-            if data and (late or time.monotonic() - wall > 60 * options.hang):
+            if data and (late or time.monotonic() - max(wall, awake) > 60 * options.hang):
                 worker.kill()
                 worker.wait()
                 keep(options.out, "hang", data, f"took more than {options.hang} s")
