@@ -48,7 +48,7 @@ def test_processes_share_the_photographs(folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("webp", {"method": 4}), ("avif", {"speed": 6, "subsampling": "4:2:0", "max_threads": 1})],
+    [("webp", {"method": 4}), ("avif", {"speed": 6, "subsampling": "4:2:0"})],
 )
 def test_settings_are_pillows_own(name, options):
     image = Image.fromarray(photo(3))
