@@ -8,8 +8,7 @@ their weights would have to be downloaded: that changes nothing of the networks'
 leave little to its coder. Their rate is therefore not shown.
 
 kMAC/px are thousands of multiply-accumulates of the networks, a pixel. Each peak of memory is that
-of a fresh process that loads one codec, encodes and decodes once. Like benchmarks.speed, this
-process imports neither torch nor numpy: on Linux a child's peak memory starts from its parent's.
+of a fresh process that loads one codec, encodes and decodes once.
 """
 
 from __future__ import annotations

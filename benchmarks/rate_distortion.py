@@ -3,9 +3,10 @@
     python -m benchmarks.rate_distortion --data KODAK --out runs/kodak --anchors kodak.json
 
 The folder gets what ``ncz eval`` writes, and besides it per_image.tsv (every measurement, under
-lines that name the hardware) and readme.md (the tables of the README; ``--readme README.md`` puts
-them there, between the lines ``<!-- scores:begin -->`` and ``<!-- scores:end -->``). An interrupted
-run continues where it stopped.
+lines that name the hardware), costs.tsv (time and memory of each codec on the first image, see
+`benchmarks.speed`) and readme.md (the tables of the README; ``--readme README.md`` puts them there,
+between the lines ``<!-- scores:begin -->`` and ``<!-- scores:end -->``). An interrupted run
+continues where it stopped.
 
     python -m benchmarks.rate_distortion --anchors kodak.json
 
@@ -14,15 +15,22 @@ without ``--data`` measures nothing and prints the BD-rates of the curves in tha
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
+from benchmarks import speed, timings
 from neurocodec.errors import InvalidArgument, NczError
 from neurocodec.evaluation.bench import Evaluation, run
 from neurocodec.evaluation.curves import load_anchors
-from neurocodec.evaluation.report import bd_entries, points_table, scores_table
+from neurocodec.evaluation.images import find_images
+from neurocodec.evaluation.points import Point
+from neurocodec.evaluation.report import bd_entries, points_table, scores_table, table
 from neurocodec.evaluation.rows import write_rows
 
+COST_BPP = 0.5
+"""Each codec's time and memory are taken where its curve is nearest to this."""
 BEGIN, END = "<!-- scores:begin -->", "<!-- scores:end -->"
 
 
@@ -33,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(anchor_table(options.anchors, options.reference), end="")
         else:
             measure(options)
-    except NczError as error:
+    except (NczError, RuntimeError) as error:
         print(f"rate_distortion: error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -62,14 +70,51 @@ def measure(options: argparse.Namespace) -> None:
     hardware = "".join(f"# {name}: {value}\n" for name, value in result.environment.items())
     table = hardware + f"# jobs: {options.jobs}\n" + write_rows(result.rows, delimiter="\t")
     (options.out / "per_image.tsv").write_text(table)
-    tables = readme_tables(result, options.models, options.reference)
+    photo = find_images(options.data)[0]
+    spent = costs(result.points, photo, options)
+    timings.save(options.out / "costs.tsv", {**result.environment, "image": photo.name}, spent)
+    tables = readme_tables(result, options.models, options.reference, photo.name, spent)
     (options.out / "readme.md").write_text(tables)
     if options.readme:
         insert(options.readme, tables)
 
 
-def readme_tables(result: Evaluation, models: Sequence[str], reference: str) -> str:
-    """BD-rates of everything against ``reference`` (JPEG where it is not there), and our points."""
+def costs(
+    points: Sequence[Point], photo: Path, options: argparse.Namespace
+) -> list[dict[str, str]]:
+    """Time and memory of every codec on one photograph, a row each."""
+    rows = []
+    for codec, own in groupby(points, key=lambda point: point.codec):
+        point = min(own, key=lambda point: abs(point.bpp - COST_BPP))
+        arguments = ["--codec", codec, "--quality", f"{point.quality:g}", "--image", str(photo)]
+        arguments += ["--device", options.device]
+        arguments += ["--threads", str(options.threads)] if options.threads else []
+        with tempfile.TemporaryDirectory() as folder:
+            found = speed.warm(speed.parse(arguments), Path(folder))
+        rows.append(
+            {
+                "codec": codec,
+                "quality": f"{point.quality:g}",
+                "bytes": str(found["bytes"]),
+                "PSNR": f"{found['psnr']:.2f}",
+                "encode s": f"{found['encode_s']:.3f}",
+                "decode s": f"{found['decode_s']:.3f}",
+                "encode MB": f"{found['encode_peak_mb']:.0f}",
+                "decode MB": f"{found['decode_peak_mb']:.0f}",
+            }
+        )
+    return rows
+
+
+def readme_tables(
+    result: Evaluation,
+    models: Sequence[str],
+    reference: str,
+    photo: str,
+    spent: Sequence[dict[str, str]],
+) -> str:
+    """BD-rates of everything against ``reference`` (JPEG where it is not there), our points, and
+    what each codec spends on a photograph."""
     everything = [*result.curves, *result.anchors.values()]
     if reference not in {curve.name for curve in everything}:
         reference = "jpeg"
@@ -85,6 +130,10 @@ def readme_tables(result: Evaluation, models: Sequence[str], reference: str) -> 
             f"{machine['cpu']}, {machine['threads']} threads, torch {machine['torch']}:",
             "",
             points_table(own),
+            f"Time (medians of 5) and peak memory of a process on {photo}, each codec at its "
+            f"quality nearest to {COST_BPP:g} bpp:",
+            "",
+            table(list(spent[0]), [list(row.values()) for row in spent]),
         ]
     )
 

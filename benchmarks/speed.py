@@ -6,9 +6,6 @@ Times are medians of 5 with the networks loaded and warm. Each peak of memory be
 process that loads the codec and encodes, or decodes, once. The cold start is ``ncz decode`` beside
 ``python -c 'import torch'``. Without ``--image``, a synthetic one of 768x512. ``--check`` compares
 with the limits of the project and exits with 1 where one is missed.
-
-This process imports neither torch nor numpy: on Linux a child's peak memory starts from its
-parent's.
 """
 
 import argparse
@@ -38,7 +35,7 @@ LIMITS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parse(arguments)
+    options = parse(arguments)
     if options.worker:
         job = json.loads(options.worker)
         print(json.dumps(TASKS[job["task"]](job)))
@@ -61,22 +58,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """All figures by name: seconds, megabytes (10^6 bytes), counts; None for what cannot be had."""
+    result = warm(options, folder)
+    return result | _cold_start(options, folder, bool(result["streams"]))
+
+
+def warm(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The figures but those of a cold start; leaves photo.ncz in the folder."""
     payload, picture = folder / "photo.ncz", folder / "photo.png"
     result = _worker("time", options, payload, picture)
     for verb in ("encode", "decode"):
         result[f"{verb}_peak_mb"] = _worker(verb, options, payload, picture)["peak_mb"]
-    return result | _cold_start(options, payload, folder / "out.png", bool(result["streams"]))
+    return result
 
 
-def _cold_start(
-    options: argparse.Namespace, payload: Path, out: Path, is_ncz: bool
-) -> dict[str, float | None]:
+def _cold_start(options: argparse.Namespace, folder: Path, is_ncz: bool) -> dict[str, float | None]:
     """Medians of three alternating runs of ``ncz decode`` and of an import of torch."""
     beside = Path(sys.executable).with_name("ncz")
     ncz = str(beside) if beside.exists() else shutil.which("ncz")
     if not is_ncz or ncz is None:
         return {"ncz_decode_s": None, "import_torch_s": None, "cold_start_s": None}
-    decode = [ncz, "decode", str(payload), str(out), "--device", options.device]
+    payload, out = str(folder / "photo.ncz"), str(folder / "out.png")
+    decode = [ncz, "decode", payload, out, "--device", options.device]
     decode += ["--threads", str(options.threads)] if options.threads else []
     torch = [sys.executable, "-c", "import torch"]
     times: dict[str, list[float]] = {"decode": [], "torch": []}
@@ -126,7 +128,7 @@ def environment(threads: int | None) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **limit}
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -230,6 +232,10 @@ def _median(call: Callable[[], object]) -> float:
 
 def peak() -> dict[str, Any]:
     """Of this process's resident memory, so far."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux, whose getrusage begins with the peak of the parent
+        kibibytes = int(status.read_text().partition("VmHWM:")[2].split()[0])
+        return {"peak_mb": kibibytes * 1024 / 1e6}
     unit = 1 if sys.platform == "darwin" else 1024
     return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6}
 

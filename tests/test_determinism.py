@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from math import prod
 
 import pytest
 import torch
@@ -61,6 +62,15 @@ def test_a_child_that_fails_is_reported(bench):
     line = try_setting(bench, broken)
     assert not line.good
     assert "did not run" in line.equal
+
+
+@pytest.mark.slow
+def test_an_emulator_is_spared_large_pictures(bench):
+    sizes = {name: prod(found.pixels.shape[:2]) for name, found in bench.traces.items()}
+    least = min(sizes.values())
+    _, outcomes = bench.run(replace(SETTINGS[0], most_pixels=least))
+    assert set(outcomes) == {name for name, size in sizes.items() if size == least}
+    assert len(outcomes) < len(sizes)
 
 
 def test_other_integers_are_noticed(bench, monkeypatch):

@@ -55,7 +55,8 @@ class Bench:
         """Torch's version, and the outcome of each file. Raises RuntimeError where the process
         fails."""
         job, result = self.folder / "job.json", self.folder / "result.json"
-        job.write_text(json.dumps({"setting": asdict(setting), "names": self.names}))
+        names = [name for name in self.names if self._fits(name, setting.most_pixels)]
+        job.write_text(json.dumps({"setting": asdict(setting), "names": names}))
         result.unlink(missing_ok=True)
         kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
         environment = {**kept, "PYTHONPATH": str(ROOT), **setting.environment}
@@ -67,3 +68,7 @@ class Bench:
         answer = json.loads(result.read_text())
         outcomes = {name: Outcome(**fields) for name, fields in answer["files"].items()}
         return answer["torch"], outcomes
+
+    def _fits(self, name: str, most_pixels: int | None) -> bool:
+        rows, cols = self.traces[name].pixels.shape[:2]
+        return most_pixels is None or rows * cols <= most_pixels

@@ -15,7 +15,7 @@ class Setting:
 
     environment: variables that the numerical libraries read when they load. layout: memory format
     of all weights, "own" for the codec's choice. needs: flags of /proc/cpuinfo without which the
-    setting would be no other than the default, or crash.
+    setting would be no other than the default, or crash. most_pixels: larger pictures are left out.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Setting:
     layout: str = "own"
     device: str = "cpu"
     needs: tuple[str, ...] = ()
+    most_pixels: int | None = None
     python: str = sys.executable
 
 
@@ -60,6 +61,8 @@ SETTINGS = (
     ),
     Setting("GPU", device="cuda"),
 )  # fmt: skip
+EMULATED = Setting("aarch64, emulated", most_pixels=2**16)
+"""A thousand times slower than the processor: the small files, and `python` is the emulator."""
 VARIABLES = {name for setting in SETTINGS for name in setting.environment}
 
 

@@ -46,6 +46,15 @@ def test_tables_go_between_the_marks(folder, anchors, tmp_path):
     assert header.split("\t")[:3] == ["codec", "image", "quality"]
     assert sum(line.startswith("jpeg\t") for line in table) == 2 * 13
 
+    costs = (out / "costs.tsv").read_text().splitlines()
+    assert any(line.startswith("# image: ") for line in costs)
+    names, values = (line.split("\t") for line in costs if not line.startswith("#"))
+    spent = dict(zip(names, values, strict=True))
+    assert spent["codec"] == "jpeg"
+    assert float(spent["encode s"]) > 0
+    assert 20 < float(spent["decode MB"]) < 1000
+    assert "| " + " | ".join(values) + " |" in text
+
 
 def test_a_readme_without_marks_is_left_alone(tmp_path):
     readme = tmp_path / "README.md"
