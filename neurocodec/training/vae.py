@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import torch
@@ -14,6 +15,11 @@ from neurocodec.nets.vae import HYPER_LEVELS, VAE, Output
 from neurocodec.training.loss import Losses, rate_distortion
 from neurocodec.training.recipe import VAERecipe
 from neurocodec.training.system import System, judge_rates, stratified
+
+HEAD = re.compile(r"networks\.prior\.groups\.\d+\.head\.(weight|bias)")
+"""Of the parameters, those that a row of a mixture comes from."""
+FAINT = -3.0
+"""Log-weight of a new Gaussian beside that of the one it comes from."""
 
 
 class TrainedVAE(nn.Module):
@@ -68,11 +74,17 @@ class VAESystem(System):
         return judge_rates(model, crops)
 
     def begin(self, model: TrainedVAE, other: Any, where: str) -> None:
-        """A VAE of the same shape; with its bottleneck, if it comes from a checkpoint. Or, for a
-        start, the RecCNN of a ComRec, which then restores the block transform."""
+        """A VAE of the same shape, or with fewer Gaussians a symbol; with its bottleneck, if it
+        comes from a checkpoint. Or, for a start, the RecCNN of a ComRec, which then restores the
+        block transform."""
         source: dict[str, Tensor] = other.state_dict()
         if isinstance(other, VAE):
             source = {f"networks.{name}": value for name, value in source.items()}
+        if isinstance(other, VAE | TrainedVAE):
+            networks = other.networks if isinstance(other, TrainedVAE) else other
+            has, wanted = networks.config.components, self.config.model.components
+            for name in [name for name in source if HEAD.fullmatch(name)]:
+                source[name] = with_more_gaussians(source[name], has, wanted)
         elif isinstance(other, ComRec):
             source = {
                 f"networks.synthesis.restore.{name}": value
@@ -87,6 +99,19 @@ class VAESystem(System):
         """The networks, with the bottleneck as integer tables."""
         model.networks.hyper_cdf.copy_(tables(model.bottleneck))
         return model.networks
+
+
+def with_more_gaussians(head: Tensor, has: int, wanted: int) -> Tensor:
+    """Weight or bias of a head for mixtures of ``has`` Gaussians, (3K·n, …), made one for
+    ``wanted``: the new ones begin as faint copies of the last, each e times as wide as the one
+    before (see `gaussian.parameters`). As it is where it has as many or more."""
+    if has >= wanted:
+        return head
+    rows = head.unflatten(0, (-1, 3, has))
+    new = rows[:, :, -1:].repeat(1, 1, wanted - has, *[1] * (rows.dim() - 3))
+    if head.dim() == 1:
+        new[:, 0] += FAINT
+    return torch.cat([rows, new], dim=2).flatten(0, 2)
 
 
 @torch.no_grad()

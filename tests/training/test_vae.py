@@ -1,6 +1,7 @@
 """Training the VAE: its parts, warm starts, and what freezing makes of the bottleneck."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -137,6 +138,41 @@ def test_weights_begin_without_one(tmp_path):
     second.begin_with(path)
     ours = second.model.networks.prior.gain.log_gain
     assert torch.equal(ours, first.average.networks.prior.gain.log_gain)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["checkpoint", "weights"])
+def test_new_gaussians_begin_as_faint_copies(tmp_path, kind):
+    """So the networks say nearly what they said: a faint Gaussian takes its share of 5 %."""
+    first = trainer()
+    state = first.model.networks.prior.state_dict()
+    for name in state:
+        if ".head." in name:  # as training leaves it: far from zero
+            state[name].copy_(
+                torch.randn(state[name].shape, generator=torch.Generator().manual_seed(1))
+            )
+    if kind == "checkpoint":
+        first.average.load_state_dict(first.model.state_dict())
+        save(first, path := tmp_path / "checkpoint.pt")
+    else:
+        path = tmp_path / "weights.safetensors"
+        path.write_bytes(weights.to_bytes(first.model.networks))
+    wider = trainer(model={**TINY["model"], "components": 3})
+    wider.begin_with(path)
+
+    x = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(2))
+    quality = torch.tensor([60.0])
+    latent, _ = first.model.networks.analyse(x)
+    hyper = torch.zeros(1, 4, 2, 2)
+    two, three = (
+        one.model.networks.prior(latent * 0.1, hyper, quality)[0] for one in (first, wider)
+    )
+    lost = three - two
+    assert 0 < lost.max() < 1.01 * math.log2(1 + math.exp(-3))
+    assert not torch.equal(two, three)
+
+    with pytest.raises(InvalidArgument, match="another shape"):  # none is taken away
+        trainer(model={**TINY["model"], "components": 1}).begin_with(path)
 
 
 def test_reccnn_of_a_comrec_is_a_start():
