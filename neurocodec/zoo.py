@@ -1,9 +1,9 @@
 """Shipped models: find them, verify their digest, load each once.
 
 A model is a folder of the package `neurocodec.models` (``models/`` in the repository) with
-``model.yaml`` (name, codec, wire id, digest, licence, scores), ``weights.safetensors`` (the
-networks' configuration in its metadata), the recipe and the card. A model around inner codecs lists
-them, its default first: ``inner: [dct]``.
+``model.yaml`` (name, codec, wire id, digest, licence, what its encoder does by default, scores),
+``weights.safetensors`` (the networks' configuration in its metadata), the recipe and the card. A
+model around inner codecs lists them, its default first: ``inner: [dct]``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ FOREIGN = 65535
 class ModelInfo:
     """digest: SHA-256 of the weights in hex. scores: as measured by ``ncz eval``.
 
+    encoder: options of the codec's class that suit these networks best, such as ``rate_aware``.
     inner: names of the inner codecs that the model works with, the default first; empty for
     codecs that have none.
     """
@@ -42,7 +43,7 @@ class ModelInfo:
     licence: str
     scores: dict[str, Any]
     default_quality: float
-    default_map: bool
+    encoder: dict[str, Any]
     folder: Path
     inner: tuple[str, ...] = ()
 
@@ -173,7 +174,7 @@ def _cached(name: str, device: str):
 
     codec = weights.codec_from_bytes(
         data, name=name, wire_id=info.wire_id, digest=digest.digest()[:4], device=device,
-        default_map=info.default_map,
+        **info.encoder,
     )  # fmt: skip
     codec.loaded_from = (name, device)
     return codec

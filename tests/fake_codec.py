@@ -22,7 +22,7 @@ MODEL = zoo.ModelInfo(
     licence="Apache-2.0",
     scores={"psnr": 30.5},
     default_quality=50.0,
-    default_map=False,
+    encoder={},
     folder=Path("nowhere"),
 )
 

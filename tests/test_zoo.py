@@ -89,7 +89,7 @@ def test_inner_codecs_in_the_order_of_the_models(family):
 def test_models_are_read_by_wire_id_with_their_inner_codecs(tmp_path, monkeypatch):
     record = {
         "name": "b", "codec": "comrec", "wire_id": 21, "digest": "00", "licence": "MIT",
-        "default_quality": 50.0, "default_map": False, "scores": {}, "inner": ["jpeg", "heic"],
+        "default_quality": 50.0, "encoder": {}, "scores": {}, "inner": ["jpeg", "heic"],
     }  # fmt: skip
     without = {name: value for name, value in record.items() if name != "inner"}
     for entry in (record, {**without, "name": "a", "wire_id": 3}):
@@ -111,3 +111,9 @@ def test_shipped_models_name_inner_codecs_of_the_format():
     for model in zoo.models():
         assert set(model.inner) <= set(INNER_CODECS)
         assert bool(model.inner) == (model.codec == "comrec")
+
+
+@pytest.mark.parametrize("model", zoo.models(), ids=lambda model: model.name)
+def test_a_model_says_what_its_encoder_does(model):
+    codec = zoo.load(model.name)
+    assert {option: getattr(codec, option) for option in model.encoder} == model.encoder

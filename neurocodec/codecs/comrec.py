@@ -47,7 +47,7 @@ class ComRecCodec(Codec):
     """Encodes and decodes with one set of weights; safe to share between threads.
 
     model: the networks, in float32. rate_aware: nats of a coefficient's cost against squared
-    steps of its error, see `_quantize`. default_map: this codec has no map; ignored.
+    steps of its error, see `_quantize`.
     """
 
     codec_id = CODEC_ID
@@ -62,7 +62,6 @@ class ComRecCodec(Codec):
         wire_id: int = 0,
         digest: bytes = bytes(4),
         device: str | torch.device = "cpu",
-        default_map: bool = False,
         rate_aware: float = 0.06,
     ) -> None:
         super().__init__(name=name, wire_id=wire_id, digest=digest, device=device)

@@ -101,7 +101,6 @@ class VAECodec(Codec):
         wire_id: int = 0,
         digest: bytes = bytes(4),
         device: str | torch.device = "cpu",
-        default_map: bool = False,
         rate_aware: float = 0.02,
     ) -> None:
         super().__init__(name=name, wire_id=wire_id, digest=digest, device=device)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -45,13 +47,13 @@ def freeze(
     checkpoint: str | Path,
     folder: str | Path,
     *,
-    default_map: bool = True,
+    encoder: Mapping[str, Any] | None = None,
     under: str | Path | None = None,
 ) -> Path:
     """Write ``weights.safetensors`` and ``model.yaml`` (scores empty until measured).
 
     Returns the path of model.yaml. Weights that decode differently from those shipped before need
-    a new wire id in the recipe. under: see `averaged`.
+    a new wire id in the recipe. encoder: see `zoo.ModelInfo`. under: see `averaged`.
     """
     config, model, _ = averaged(checkpoint, under)
     out = Path(folder)
@@ -65,7 +67,7 @@ def freeze(
         "digest": hashlib.sha256(data).hexdigest(),
         "licence": LICENCE,
         "default_quality": 50.0,
-        "default_map": default_map,
+        "encoder": dict(encoder or {}),
         "scores": {},
     }
     if isinstance(config, recipe.ComRecRecipe):
@@ -82,11 +84,11 @@ def main() -> None:
     @click.command()
     @click.argument("checkpoint", type=click.Path(exists=True))
     @click.argument("folder", type=click.Path())
-    @click.option("--default-map/--no-default-map", default=False, show_default=True)
+    @click.option("--encoder", default="{}", help="YAML, such as '{rate_aware: 0.05}'.")
     @click.option("--recipe", "under", type=click.Path(exists=True), help="Instead of its own.")
-    def command(checkpoint: str, folder: str, default_map: bool, under: str | None) -> None:
+    def command(checkpoint: str, folder: str, encoder: str, under: str | None) -> None:
         """Make CHECKPOINT a model to ship in FOLDER."""
-        click.echo(freeze(checkpoint, folder, default_map=default_map, under=under))
+        click.echo(freeze(checkpoint, folder, encoder=yaml.safe_load(encoder), under=under))
 
     command()
 

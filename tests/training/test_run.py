@@ -66,9 +66,13 @@ def test_other_importance_controllers_train(importance, recipe_file, photos, tmp
 @pytest.mark.slow
 def test_freezing_keeps_the_averaged_networks(recipe_file, photos, tmp_path):
     checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=2, threads=1)
-    path = freeze.freeze(checkpoint, tmp_path / "model", default_map=False)
+    path = freeze.freeze(checkpoint, tmp_path / "model", encoder={"default_map": False})
     record = yaml.safe_load(path.read_text())
-    assert (record["name"], record["wire_id"], record["default_map"]) == ("tiny", 999, False)
+    assert (record["name"], record["wire_id"], record["encoder"]) == (
+        "tiny",
+        999,
+        {"default_map": False},
+    )
     frozen = weights.model_from_bytes((tmp_path / "model" / "weights.safetensors").read_bytes())
     config, averaged, step = freeze.averaged(checkpoint)
     assert step == 2
