@@ -83,11 +83,11 @@ def cvqn_variants(steps: int) -> dict[str, recipe.CVQNRecipe]:
 
 
 def vae_variants(steps: int) -> dict[str, recipe.VAERecipe]:
-    """Each differs from the shipped recipe, in half its batch, in one respect."""
-    shipped = recipe.load(MODELS / "vae" / "recipe.yaml")
-    assert isinstance(shipped, recipe.VAERecipe)
-    data_config = replace(shipped.data, batch=4, validation=12)
-    root = replace(shipped, name="base", steps=steps, data=data_config)
+    """Each differs from the recipe that vae began with, in half its batch, in one respect."""
+    first = recipe.load(MODELS / "vae" / "first.yaml")
+    assert isinstance(first, recipe.VAERecipe)
+    data_config = replace(first.data, batch=4, validation=12)
+    root = replace(first, name="base", steps=steps, data=data_config)
 
     def changed(**model) -> recipe.VAERecipe:
         return replace(root, model=replace(root.model, **model))
