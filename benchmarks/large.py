@@ -141,9 +141,11 @@ def _make(folder: str, side: int, target: str) -> dict[str, Any]:
     import numpy as np
     from PIL import Image
 
-    from neurocodec.image import open_photo, suffixes
+    from neurocodec.image import open_photo, readable_suffixes
 
-    paths = sorted(path for path in Path(folder).iterdir() if path.suffix in suffixes())
+    paths = sorted(
+        path for path in Path(folder).iterdir() if path.suffix.lower() in readable_suffixes()
+    )
     width, height = 720, 464
     pixels = np.empty((side, side, 3), np.uint8)
     corners = itertools.product(range(0, side, height), range(0, side, width))

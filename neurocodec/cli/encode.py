@@ -132,11 +132,11 @@ def encode(
     if len(chosen) > 1:
         first, second, *_ = (_RATES[name] for name in chosen)
         raise click.UsageError(f"{first} and {second} exclude each other: give one of them.")
-    from neurocodec.image import open_photo, suffixes
+    from neurocodec.image import open_photo, readable_suffixes
 
-    jobs = files.plan(paths, ".ncz", (*suffixes(), *_ALSO_READ), output)
+    jobs = files.plan(paths, ".ncz", readable_suffixes(), output)
     for job in jobs:
-        if Path(job.target).suffix.lower() in suffixes():
+        if Path(job.target).suffix.lower() in readable_suffixes():
             raise InvalidArgument(f"{job.target} is to be an .ncz file: name it so")
     options = {
         "model": model,
@@ -152,7 +152,3 @@ def encode(
     with files.standard_output(jobs) as stream:
         work = Encode(options, stream)
         batch.run(jobs, work, clobber=not no_clobber, resume=resume, processes=processes)
-
-
-_ALSO_READ = (".gif", ".jfif", ".jpe", ".j2k", ".pbm", ".pnm", ".tga")
-"""Extensions of images in a folder, besides those that can be written."""

@@ -41,7 +41,8 @@ def plan(
     One file goes to a file. A folder, or several files, go to a folder, each under its own name
     with ``suffix``; of a folder, and the folders in it, the files whose extension is ``wanted``.
 
-    Raises UsageError, and InvalidArgument where two inputs would become the same output.
+    Raises UsageError, and InvalidArgument where two inputs would become the same output, or an
+    output would replace an input.
     """
     if len(paths) < (2 if folder is None else 1):
         raise click.UsageError(f"Give an input{' and an output' if folder is None else ''}.")
@@ -52,7 +53,9 @@ def plan(
     else:
         into_folder = target != STANDARD and (Path(target).is_dir() or target.endswith(_SEPARATORS))
         if len(sources) == 1 and not folders and not into_folder:
-            return [Job(sources[0], target)]
+            jobs = [Job(sources[0], target)]
+            _check_inputs_stay(jobs)
+            return jobs
         if target == STANDARD:
             raise click.UsageError("Several inputs need a folder as output, not standard output.")
         if not into_folder and (len(folders) != len(sources) or Path(target).exists()):
@@ -74,6 +77,7 @@ def plan(
     same, count = Counter(job.target for job in jobs).most_common(1)[0]
     if count > 1:
         raise InvalidArgument(f"{count} of the inputs would become {same}: rename all but one")
+    _check_inputs_stay(jobs)
     return jobs
 
 
@@ -103,17 +107,36 @@ def standard_output(jobs: Sequence[Job]) -> Iterator[IO[bytes] | None]:
             os.dup2(stream.fileno(), 1)
 
 
+def _check_inputs_stay(jobs: Sequence[Job]) -> None:
+    """Refuse to write to what is read, whatever names and links lead there."""
+    read = {_identity(job.source): job.source for job in jobs}
+    for job in jobs:
+        found = _identity(job.target)
+        if found is not None and found in read:
+            raise InvalidArgument(
+                f"{job.target} is the input {read[found]} itself: give the output another name"
+            )
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Device and number of a file; None for what is none, or not there."""
+    if path == STANDARD or not os.path.isfile(path):
+        return None
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 
 def _check_folder(folder: str) -> None:
     """Refuse what is meant as a file: a folder a.ncz with an a.ncz in it would surprise."""
-    from neurocodec.image import suffixes
+    from neurocodec.image import readable_suffixes
 
     path = Path(folder)
     if path.is_dir():
         return
-    looks_like_a_file = path.suffix.lower() in (".ncz", *suffixes())
+    looks_like_a_file = path.suffix.lower() in (".ncz", *readable_suffixes())
     named_as_folder = folder.endswith(_SEPARATORS)
     if folder == STANDARD or path.exists() or (looks_like_a_file and not named_as_folder):
         raise click.UsageError(

@@ -7,17 +7,17 @@ from PIL import Image
 
 from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation.metrics import Pixels
-from neurocodec.image import open_photo, suffixes
+from neurocodec.image import open_photo, readable_suffixes
 
 
 def find_images(folder: Path) -> list[Path]:
     """The image files of ``folder`` itself, by name. Raises :class:`InvalidArgument` for none."""
     if not folder.is_dir():
         raise InvalidArgument(f"{folder} is not a folder: name one that holds images")
-    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes())
+    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in readable_suffixes())
     if not images:
         raise InvalidArgument(
-            f"{folder} holds no images: expected files ending in {', '.join(suffixes())}"
+            f"{folder} holds no images: expected files ending in {', '.join(readable_suffixes())}"
         )
     return images
 

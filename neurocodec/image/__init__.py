@@ -5,7 +5,7 @@ converted to sRGB, through its profile where it has one.
 """
 
 from neurocodec.image.alpha import pack_alpha, unpack_alpha
-from neurocodec.image.formats import Format, format_for, suffixes
+from neurocodec.image.formats import Format, format_for, readable_suffixes, suffixes
 from neurocodec.image.output import save, write_atomically
 from neurocodec.image.photo import Photo, to_pil
 from neurocodec.image.source import open_photo
@@ -16,6 +16,7 @@ __all__ = [
     "format_for",
     "open_photo",
     "pack_alpha",
+    "readable_suffixes",
     "save",
     "suffixes",
     "to_pil",

@@ -1,4 +1,4 @@
-"""The image formats that can be written: what each can hold, and how it is written.
+"""Image formats: the extensions of those that are read; what those that are written can hold.
 
 Lossless where the format can be, else near it: the picture has been through one lossy codec.
 """
@@ -88,6 +88,14 @@ FORMATS = (
 def suffixes() -> tuple[str, ...]:
     """The file name extensions that can be written, lower case, with the dot."""
     return tuple(suffix for format in FORMATS for suffix in format.suffixes)
+
+
+_ALSO_READ = (".gif", ".jfif", ".jpe", ".j2k", ".pbm", ".pnm", ".tga")
+
+
+def readable_suffixes() -> tuple[str, ...]:
+    """Those of images in a folder: what can be written, and what is only read, by its content."""
+    return (*suffixes(), *_ALSO_READ)
 
 
 def format_for(path: str | os.PathLike[str]) -> Format:

@@ -7,20 +7,17 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from neurocodec.errors import InvalidArgument
-
-SUFFIXES = {".avif", ".png", ".webp", ".jpg", ".jpeg"}
+from neurocodec.image import open_photo, readable_suffixes
 
 
 def list_photos(folders: Sequence[str | Path]) -> list[Path]:
     """All photographs below the folders, in an order that depends on their names alone."""
     paths = [p for folder in folders for p in Path(folder).rglob("*")]
-    paths = [p for p in paths if p.suffix.lower() in SUFFIXES]
+    paths = [p for p in paths if p.suffix.lower() in readable_suffixes()]
     if not paths:
         raise InvalidArgument(f"no photographs below {', '.join(map(str, folders))}")
     return sorted(paths, key=lambda p: hashlib.sha256(p.name.encode()).digest())
@@ -36,11 +33,10 @@ def decode(paths: Sequence[Path], smallest: int, workers: int = 2) -> list[Tenso
     """Each photograph as (3, H, W) uint8; those with a side below ``smallest`` are dropped."""
 
     def one(path: Path) -> Tensor | None:
-        with Image.open(path) as image:
-            if min(image.size) < smallest:
-                return None
-            array = np.asarray(image.convert("RGB"))
-        return torch.from_numpy(array.transpose(2, 0, 1).copy())
+        pixels = open_photo(path).pixels
+        if min(pixels.shape[:2]) < smallest:
+            return None
+        return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
 
     with ThreadPoolExecutor(workers) as pool:
         return [photo for photo in pool.map(one, paths) if photo is not None]

@@ -35,16 +35,16 @@ def test_one_file_into_a_folder(ncz, photo, folder):
 
 
 def test_a_folder_with_folders_there_and_back(ncz, photo, folder):
-    for name in ("in/a.png", "in/deep/b.JPG", "in/deep/c.webp"):
+    for name in ("in/a.png", "in/deep/b.JPG", "in/deep/c.webp", "in/d.tga"):
         photo(name)
     for name in ("in/notes.txt", "in/.hidden.png", "in/.cache/d.png"):
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("no image")
     assert ncz("encode", "in", "out").code == 0
-    assert tree(folder / "out") == ["a.ncz", "deep/b.ncz", "deep/c.ncz"]
+    assert tree(folder / "out") == ["a.ncz", "d.ncz", "deep/b.ncz", "deep/c.ncz"]
     assert ncz("decode", "out/", "back/").code == 0
-    assert tree(folder / "back") == ["a.png", "deep/b.png", "deep/c.png"]
+    assert tree(folder / "back") == ["a.png", "d.png", "deep/b.png", "deep/c.png"]
 
 
 def test_one_bad_file_does_not_stop_the_rest(ncz, photo, folder):
@@ -144,6 +144,27 @@ def test_two_inputs_of_one_name(ncz, photo, folder, codec):
     result = ncz("encode", "in", "out")
     assert result.code == 1
     assert "2 of the inputs would become out/a.ncz: rename all but one" in result.err
+    assert codec.calls == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("in/a.ncz", "in/b.png", "in"), ("in/b.png", "-o", "in"), ("in", "in/")]
+)
+def test_a_batch_leaves_its_inputs_alone(ncz, photo, folder, codec, arguments):
+    """An image that is named as the output of one, another's under a second name."""
+    photo("in/b.png")
+    photo("c.png")
+    if "in/a.ncz" in arguments:
+        os.rename("c.png", "in/a.ncz")
+        message = "in/a.ncz is the input in/a.ncz itself"
+    else:
+        os.symlink("b.png", "in/b.ncz")
+        message = "in/b.ncz is the input in/b.png itself"
+    before = (folder / "in/b.png").read_bytes()
+    result = ncz("encode", *arguments)
+    assert (result.code, is_one_line(result.err)) == (1, True)
+    assert message in result.err
+    assert (folder / "in/b.png").read_bytes() == before
     assert codec.calls == []
 
 

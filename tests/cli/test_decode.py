@@ -59,6 +59,16 @@ def test_limit_of_pixels(ncz, ncz_file, folder):
     assert not (folder / "b.png").exists()
 
 
+def test_an_input_is_not_overwritten(ncz, ncz_file, folder, codec):
+    os.rename("a.ncz", "a.png")
+    before = (folder / "a.png").read_bytes()
+    for target in ("a.png", str(folder / "a.png")):
+        result = ncz("decode", "a.png", target)
+        assert (result.code, is_one_line(result.err)) == (1, True)
+        assert f"{target} is the input a.png itself: give the output another name" in result.err
+    assert (folder / "a.png").read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["b.xyz", "b", "b.gif", "b.ncz"])
 def test_unknown_formats_are_refused_before_the_work(ncz, ncz_file, codec, name):
     codec.calls.clear()

@@ -225,16 +225,31 @@ def test_clobber(ncz, photo, folder):
     assert ncz("encode", "--no-clobber", "a.png", "-").code == 0
 
 
-def test_an_image_is_not_overwritten_by_mistake(ncz, photo, codec, folder):
+@pytest.mark.parametrize("name", ["b.jpg", "b.TGA", "b.gif"])
+def test_an_image_is_not_overwritten_by_mistake(ncz, photo, codec, folder, name):
     photo("a.png")
-    pixels = photo("b.jpg")
-    before = (folder / "b.jpg").read_bytes()
-    result = ncz("encode", "a.png", "b.jpg")
+    photo(name)
+    before = (folder / name).read_bytes()
+    result = ncz("encode", "a.png", name)
     assert result.code == 1
-    assert result.err == "ncz: error: b.jpg is to be an .ncz file: name it so\n"
-    assert (folder / "b.jpg").read_bytes() == before
+    assert result.err == f"ncz: error: {name} is to be an .ncz file: name it so\n"
+    assert (folder / name).read_bytes() == before
     assert codec.calls == []
-    assert pixels is not None
+
+
+@pytest.mark.parametrize("target", ["a.tga", "./a.tga", "link.ncz", "hard.ncz"])
+def test_an_input_is_not_overwritten(ncz, photo, codec, folder, target):
+    photo("a.tga")
+    os.symlink("a.tga", "link.ncz")
+    os.link("a.tga", "hard.ncz")
+    before = (folder / "a.tga").read_bytes()
+    result = ncz("encode", "a.tga", target)
+    assert result.code == 1
+    assert result.err == (
+        f"ncz: error: {target} is the input a.tga itself: give the output another name\n"
+    )
+    assert (folder / "a.tga").read_bytes() == before
+    assert codec.calls == []
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from neurocodec.image import (
     open_photo,
     output,
     pack_alpha,
+    readable_suffixes,
     save,
     suffixes,
     to_pil,
@@ -208,6 +209,8 @@ def test_formats_of_plugins(tmp_path, suffix, module):
 def test_every_suffix_has_its_format():
     assert {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tiff"} <= set(suffixes())
     assert len(set(suffixes())) == len(suffixes())
+    assert {*suffixes(), ".gif", ".tga"} <= set(readable_suffixes())
+    assert len(set(readable_suffixes())) == len(readable_suffixes())
 
 
 def test_an_image_that_the_format_cannot_hold(tmp_path):
