@@ -42,10 +42,12 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     The other name is hidden and ends in .tmp: ``.ncz-*.tmp`` are what killed processes left, safe
     to remove. A link is followed; a device or a pipe is written to directly. Raises OSError.
     """
-    final = Path(path).resolve()
-    if final.exists() and not final.is_file() and not final.is_dir():
-        final.write_bytes(data)
+    given = Path(path)
+    # Asked before it is resolved: /dev/stdout, where it is a pipe, resolves to no path at all.
+    if given.exists() and not given.is_file() and not given.is_dir():
+        given.write_bytes(data)
         return
+    final = given.resolve()
     temporary = final.with_name(f".ncz-{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "xb") as file:

@@ -1,12 +1,15 @@
 """What only a process of its own can show."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+from PIL import Image
 
 
 def start(code, *arguments, **options):
@@ -82,6 +85,20 @@ def test_a_reader_that_goes_away(photo, folder):
         assert process.wait(timeout=60) == 1
     assert b"Traceback" not in err
     assert err.count(b"\n") <= 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="needs /dev/stdout")
+def test_standard_output_by_its_path_where_it_is_a_pipe(ncz, photo, folder):
+    pixels = photo("a.png")
+    with start("sys.exit(main(['encode', 'a.png', '/dev/stdout']))\n", cwd=folder) as process:
+        data, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, b"")
+    assert data == ncz("encode", "a.png", "-").out
+    (folder / "a.ncz").write_bytes(data)
+    with start("sys.exit(main(['decode', 'a.ncz', '/dev/stdout']))\n", cwd=folder) as process:
+        image, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, b"")
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(image))), pixels)
 
 
 def test_the_package_runs_as_a_module():

@@ -304,6 +304,21 @@ def test_a_device_is_written_to_and_not_replaced():
     assert format_for("/dev/null").name == "PNG"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_written_to_and_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            write_atomically(tmp_path / name, b"data")
+            assert os.read(reader, 9) == b"data"
+        finally:
+            os.close(reader)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 4), (17, 1)])
 def test_alpha_there_and_back(shape):
     alpha = rgb(*shape, seed=5)[..., 0]
