@@ -57,7 +57,8 @@ class Info:
     ``INNER_CODECS``. inner_quality: what it was asked for, 1 to 100.
 
     tile_width, tile_height: of a tile in pixels, 0 where the picture is coded as a whole. tiles:
-    bytes of each, row by row. damaged: numbers of those whose checksum is wrong.
+    bytes of each that are there, row by row. damaged: numbers of those whose checksum is wrong or
+    that the file ends before.
 
     What a codec does not have is empty or None: arrangement and the two after it are comrec's
     alone, which has no groups; channel_order and importance are cvqn's. What differs from tile to
@@ -187,10 +188,13 @@ def decode(
 def info(source: Source) -> Info:
     """What an .ncz file (bytes, path or binary file object) says of itself; no weights needed.
 
+    Of a file in tiles, some may be damaged or missing; see ``damaged``.
+
     Raises NczError, OSError where a path cannot be opened.
     """
     data = _read(source)
-    file = container.read(data, max_pixels=MAX_SIDE**2)  # allocates no pixels
+    # It allocates no pixels.
+    file = container.read(data, max_pixels=MAX_SIDE**2, best_effort=True)
     parts, damaged = _tiles(file) if file.tiling else ([file], ())
     return Info(
         codec=container.CODECS[file.codec],
@@ -205,7 +209,7 @@ def info(source: Source) -> Info:
         quality=file.header.quality,
         grid_offset=file.header.grid_offset,
         streams=tuple(map(len, file.streams)),
-        sections=container.sizes(data),
+        sections=container.sizes(data, best_effort=True),
         bytes=len(data),
         bpp=8 * len(data) / (file.width * file.height),
         tile_width=file.tiling.width if file.tiling else 0,

@@ -76,16 +76,17 @@ def read(data: Bytes, *, max_pixels: int = 2**28, best_effort: bool = False) -> 
     return stored.inflated(file, parsed.sections)
 
 
-def sizes(data: Bytes) -> dict[str, int]:
+def sizes(data: Bytes, *, best_effort: bool = False) -> dict[str, int]:
     """Bytes of each part of an .ncz file, in the order of the file. They sum to ``len(data)``.
 
     ``image`` counts signature, version and length too, ``stream_lengths`` the end of the
     sections, ``skipped`` the sections that this release does not know. Absent parts count 0;
     sections that the codec does not have are left out. A file of tiles has ``tile_lengths`` and
-    ``tiles`` instead of streams; ``checksum`` is then that of its head.
+    ``tiles`` instead of streams; ``checksum`` is then that of its head. With ``best_effort`` only
+    those bytes of tiles count that are there, and what was appended is ``appended``.
     Raises as :func:`read` does, but inflates nothing and has no limit of pixels.
     """
-    return _parse(data).sizes
+    return _parse(data, best_effort).sizes
 
 
 def describe(file: NczFile) -> dict[str, Any]:

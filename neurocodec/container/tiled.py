@@ -157,7 +157,9 @@ def read(data: memoryview, best_effort: bool = False) -> Head:
         parts.append(data[start : start + size])
         start += size
     file = replace(file, tiling=replace(file.tiling, parts=tuple(parts)))
-    sizes |= {"checksum": CHECKSUM_BYTES, "tiles": sum(lengths)}
+    sizes |= {"checksum": CHECKSUM_BYTES, "tiles": sum(map(len, parts))}
+    if end < len(data):
+        sizes["appended"] = len(data) - end
     return Head(file, stored.validated(payloads, file), sizes)
 
 

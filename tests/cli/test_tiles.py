@@ -9,6 +9,7 @@ from PIL import Image
 import neurocodec
 from neurocodec import container, zoo
 from tests import fake_codec
+from tests.cli.conftest import is_one_line
 from tests.codecs.conftest import build
 from tests.codecs.test_tiles import spoil
 from tests.training.conftest import draw_photo
@@ -104,6 +105,43 @@ def test_info(ncz, tiled):
     assert "damaged tiles   1 5\n" in text
     assert "grid offset" not in text
     assert "damaged tiles   none\n" in ncz("info", "a.ncz").out.decode()
+
+
+@pytest.mark.parametrize("whole", [0, 3, 5])
+def test_info_of_a_file_without_its_end(ncz, folder, tiled, whole):
+    """``whole`` tiles and half of the next are there."""
+    data = (folder / "a.ncz").read_bytes()
+    tiles = neurocodec.info(data).tiles
+    length = len(data) - sum(tiles[whole:]) + tiles[whole] // 2
+    (folder / "cut.ncz").write_bytes(data[:length])
+    result = ncz("info", "cut.ncz", "--json")
+    assert (result.code, result.err) == (0, "")
+    found = json.loads(result.out)
+    assert found["damaged"] == list(range(whole, 6))
+    assert found["tiles"] == [*tiles[:whole], tiles[whole] // 2, *[0] * (5 - whole)]
+    assert sum(found["tiles"]) == found["sections"]["tiles"]
+    assert sum(found["sections"].values()) == found["bytes"] == length
+    boxes = neurocodec.decode("cut.ncz", best_effort=True).info["damaged"]
+    assert len(boxes) == len(found["damaged"])
+
+
+def test_info_of_what_was_appended(ncz, folder, tiled):
+    data = (folder / "a.ncz").read_bytes()
+    (folder / "long.ncz").write_bytes(data + b"more")
+    found = json.loads(ncz("info", "long.ncz", "--json").out)
+    assert (found["damaged"], found["sections"].pop("appended")) == ([], 4)
+    assert found["sections"] == container.sizes(data)
+
+
+def test_info_refuses_a_head_or_a_whole_picture_without_its_end(ncz, folder, tiled):
+    data = (folder / "a.ncz").read_bytes()
+    head = len(data) - sum(neurocodec.info(data).tiles)
+    (folder / "head.ncz").write_bytes(data[: head - 1])
+    assert ncz("encode", "a.png", "whole.ncz").code == 0
+    (folder / "whole.ncz").write_bytes((folder / "whole.ncz").read_bytes()[:-1])
+    for name in ("head.ncz", "whole.ncz"):
+        result = ncz("info", name)
+        assert (result.code, result.out, is_one_line(result.err)) == (1, b"", True)
 
 
 def test_alpha_is_told(ncz, tiled):
