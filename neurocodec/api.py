@@ -133,13 +133,15 @@ def encode(
     # Before torch is imported: what is no image is refused at once.
     photo = open_photo(image)
     mask = None if roi is None else open_photo(roi)
-    with_map = roi is not None or bool(importance)
-    name = choose_model(model, inner, arrangement, with_map=with_map).name
     # Codecs without these options never see them.
     given = {"inner": inner, "arrangement": arrangement, "tile_size": tile_size}
     around = {option: value for option, value in given.items() if value is not None}
     with torch_threads(threads):
-        return load(name, device).encode(
+        codec = codec_for(
+            model, device, roi=mask, importance=importance, inner=inner, arrangement=arrangement,
+            tile_size=tile_size,
+        )  # fmt: skip
+        return codec.encode(
             photo,
             quality,
             target_bpp=target_bpp,
@@ -240,6 +242,27 @@ def choose_model(
             known = ", ".join(ARRANGEMENTS)
             raise InvalidArgument(f"arrangement is {arrangement!r}: use one of {known}")
     return chosen
+
+
+def codec_for(
+    model: str | None,
+    device: str = "cpu",
+    *,
+    roi: Any = None,
+    importance: bool | None = None,
+    inner: str | None = None,
+    arrangement: str | None = None,
+    tile_size: int | None = None,
+) -> Any:
+    """The codec that :func:`encode` takes for these options, which are checked as far as they can
+    be without a picture.
+
+    Raises UnknownModel, ModelMismatch, InvalidArgument.
+    """
+    with_map = roi is not None or bool(importance)
+    codec = load(choose_model(model, inner, arrangement, with_map=with_map).name, device)
+    codec.check_options(roi=roi, importance=importance, tile_size=tile_size)
+    return codec
 
 
 def load(name: str | None = None, device: str = "cpu") -> Any:

@@ -42,6 +42,9 @@ class FakeCodec:
         self.calls = []
         self.during = lambda: None
 
+    def check_options(self, **options):
+        """It has them all."""
+
     def encode(self, image, quality=50, **options):
         self.calls.append({"quality": quality, **options})
         self.during()

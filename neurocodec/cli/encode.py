@@ -9,7 +9,7 @@ from typing import IO, Any
 import click
 
 import neurocodec
-from neurocodec.api import ARRANGEMENTS, INNER_CODECS, choose_model
+from neurocodec.api import ARRANGEMENTS, INNER_CODECS, codec_for
 from neurocodec.cli import batch, files
 from neurocodec.cli.options import (
     clobber_option,
@@ -31,6 +31,10 @@ _RATES = {
     "target_psnr": "--target-psnr",
     "target_msssim": "--target-msssim",
 }
+_WITHOUT_A_PICTURE = (
+    "model", "device", "roi", "importance", "inner", "arrangement", "tile_size",
+)  # fmt: skip
+"""Options that can be checked before there is a picture."""
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
@@ -43,15 +47,8 @@ class Encode:
     stream: IO[bytes] | None = None
 
     def prepare(self) -> None:
-        """A wrong name or device is one error, not one a file."""
-        options = self.options
-        info = choose_model(
-            options["model"],
-            options["inner"],
-            options["arrangement"],
-            with_map=options["roi"] is not None or bool(options["importance"]),
-        )
-        neurocodec.load(info.name, options["device"])
+        """A wrong name, device or option is one error, not one a file."""
+        codec_for(**{name: self.options[name] for name in _WITHOUT_A_PICTURE})
 
     def __call__(self, job: files.Job) -> None:
         from neurocodec.image import write_atomically

@@ -37,6 +37,9 @@ class Codec(ABC):
     """Pixels around a tile that the networks see of its neighbours, a multiple of ``block``, part
     of the format. None: this codec codes every picture as a whole, and lacks the parts of it."""
 
+    has_map = False
+    """Whether these networks have an importance map."""
+
     def __init__(
         self, *, name: str, wire_id: int, digest: bytes, device: str | torch.device
     ) -> None:
@@ -104,6 +107,17 @@ class Codec(ABC):
         return RateReport(sum(map(self.estimate, parts)), 8 * coded, 8 * len(data))
 
     # Encoding.
+
+    def check_options(
+        self, *, roi: Any = None, importance: bool | None = None, tile_size: int | None = None
+    ) -> None:
+        """Raises InvalidArgument for options of `encode` that no picture could be encoded with."""
+        tiles.layout(1, 1, tile_size)
+        if (roi is not None or importance) and not self.has_map:
+            raise InvalidArgument(
+                f"model {self.name} has no importance map: encode without a region of interest, "
+                f"or with another model (--model {zoo.WITH_MAP})"
+            )
 
     def encode(
         self,

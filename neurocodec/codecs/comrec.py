@@ -89,10 +89,7 @@ class ComRecCodec(Codec):
         `auto`: `rec` from the model's switch of quality on; below it, what does better on this
         picture, for which both are tried; `both`, untried, at the lowest rates.
         """
-        if roi is not None or importance:
-            raise InvalidArgument(
-                f"model {self.name} has no importance map: encode without a region of interest"
-            )
+        self.check_options(roi=roi, importance=importance)
         chosen = self._inner(inner or self.model.config.inner)
         if arrangement not in ("auto", "both", "rec", "com"):
             raise InvalidArgument(

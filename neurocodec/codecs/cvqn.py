@@ -15,7 +15,7 @@ from neurocodec import container
 from neurocodec.codecs import symbols
 from neurocodec.codecs.base import Attempt, Codec, pad, to_tensor
 from neurocodec.container import Box
-from neurocodec.errors import InvalidArgument, MalformedHeader
+from neurocodec.errors import MalformedHeader
 from neurocodec.image import Photo, open_photo, to_pil
 from neurocodec.nets.cvqn import CVQN, STRIDE
 
@@ -58,6 +58,7 @@ class CVQNCodec(Codec):
         self.default_map = default_map
         self.rate_aware = rate_aware
         self.model = model.to(self.device).eval().requires_grad_(False)
+        self.has_map = model.map is not None
         self.model.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.context = copy.deepcopy(self.model.context).double()
@@ -77,6 +78,7 @@ class CVQNCodec(Codec):
         """roi: an image whose luma, scaled to the picture, raises importance where bright and
         lowers it where dark. importance: whether to use the learned importance map.
         """
+        self.check_options(roi=roi, importance=importance)
         use_map = self.default_map if importance is None else importance
         x = pad(to_tensor(photo, self.device), STRIDE)
         x = x.contiguous(memory_format=torch.channels_last)
@@ -99,8 +101,6 @@ class CVQNCodec(Codec):
                 level = _apply_roi(level, roi, top)
             if bool((level == top).all()):
                 level = None
-        elif roi is not None:
-            raise InvalidArgument(f"model {self.name} has no importance map: encode without --roi")
         return Analysis(photo, latent, order, level)
 
     @torch.no_grad()

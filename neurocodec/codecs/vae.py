@@ -21,7 +21,7 @@ from neurocodec import coding, container
 from neurocodec.codecs.base import Attempt, Codec, pad, to_tensor
 from neurocodec.coding.cdf import MAX_LEVELS
 from neurocodec.container import Box
-from neurocodec.errors import CorruptStream, InvalidArgument, MalformedHeader
+from neurocodec.errors import CorruptStream, MalformedHeader
 from neurocodec.image import Photo
 from neurocodec.nets import gaussian
 from neurocodec.nets.passes import pass_numbers
@@ -124,10 +124,7 @@ class VAECodec(Codec):
         inside: Box | None = None,
     ) -> Analysis:
         """Raises InvalidArgument for a region of interest: these networks have no map for it."""
-        if roi is not None or importance:
-            raise InvalidArgument(
-                f"model {self.name} has no importance map: encode without a region of interest"
-            )
+        self.check_options(roi=roi, importance=importance)
         x = pad(to_tensor(photo, self.device), STRIDE)
         latent, hyper = self.model.analyse(x.contiguous(memory_format=torch.channels_last))
         if inside is not None:

@@ -210,10 +210,7 @@ class CompressAICodec(Codec):
         inside: Box | None = None,
     ) -> Analysis:
         """Raises InvalidArgument for a region of interest: these networks have no map for it."""
-        if roi is not None or importance:
-            raise InvalidArgument(
-                f"model {self.name} has no importance map: encode without a region of interest"
-            )
+        self.check_options(roi=roi, importance=importance)
         x = pad(to_tensor(photo, self.device), self.block)
         y = z = self.model.g_a(x.contiguous(memory_format=torch.channels_last))
         if self.h_s is not None:

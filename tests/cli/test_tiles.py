@@ -50,6 +50,31 @@ def test_tile_size(ncz, tiled):
     assert ncz("encode", "a.png", "b.ncz", "--tile-size", "-1").code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--tile-size", "100"), "tile size 100: use a multiple of 64 up to 65536, or 0"),
+        (("--roi", "a.png"), "model tiny has no importance map: encode without a region of"),
+        (("--importance-map",), "or with another model (--model fake)"),
+        (("--arrangement", "rec"), "arrangement is for codecs around an inner codec"),
+    ],
+)
+def test_options_that_suit_no_picture_are_one_error(
+    ncz, photo, folder, monkeypatch, arguments, message
+):
+    codec = build(map_levels=0)
+    monkeypatch.setattr(zoo, "load", lambda name, device="cpu": codec)
+    for name in ("a.png", "b.png"):
+        photo(name)
+    result = ncz("encode", "a.png", "b.png", "-o", "out", *arguments)
+    assert (result.code, is_one_line(result.err)) == (1, True)
+    assert message in result.err
+    assert not (folder / "out").exists()
+    result = ncz("encode", "a.png", "a.ncz", *arguments)
+    assert (result.code, is_one_line(result.err)) == (1, True)
+    assert message in result.err
+
+
 def test_crop(ncz, tiled):
     assert ncz("decode", "a.ncz", "part.png", "--crop", "60,20,50,70").code == 0
     assert np.array_equal(pixels("part.png"), tiled[20:90, 60:110])

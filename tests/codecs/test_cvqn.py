@@ -144,8 +144,11 @@ def test_roi_spends_bits_inside_the_mask(codec, large):
 
 
 def test_roi_needs_a_map(photo):
-    with pytest.raises(InvalidArgument, match="has no importance map"):
-        build(map_levels=0).encode(photo, roi=photo)
+    plain = build(map_levels=0)
+    for options in ({"roi": photo}, {"importance": True}):
+        with pytest.raises(InvalidArgument, match=r"tiny has no .* \(--model cvqn\)"):
+            plain.encode(photo, **options)
+    assert plain.encode(photo, importance=False) == plain.encode(photo)
 
 
 def test_se_order_travels_in_the_header(photo):
