@@ -21,7 +21,7 @@ from neurocodec.codecs.attempt import Attempt
 from neurocodec.codecs.symbols import RateReport
 from neurocodec.container import Box
 from neurocodec.errors import InvalidArgument, ModelMismatch
-from neurocodec.image import Photo, open_photo, pack_alpha, to_pil, unpack_alpha
+from neurocodec.image import Photo, as_mode, open_photo, pack_alpha, to_pil, unpack_alpha
 
 
 class Codec(ABC):
@@ -171,19 +171,25 @@ class Codec(ABC):
         name, target = chosen[0]
         count = width * height
         if name in ("target size", "target bpp"):
-            most = target if name == "target size" else target * count / 8
             share = 1.0 if sample is None else count / (tiled.original.size // 3)
+
+            def rate(size: float) -> float:
+                return size if name == "target size" else 8 * size / count
+
             return search.highest_within(
-                attempt, lambda a: len(a.data), most,
-                name if name == "target size" else "file size",
-                sample and (lambda quality: len(sample(quality).data) * share),
+                attempt, lambda a: rate(len(a.data)), target, name,
+                sample and (lambda quality: rate(len(sample(quality).data) * share)),
             ).data  # fmt: skip
         from neurocodec.evaluation import metrics
 
         metric = metrics.psnr if name == "target PSNR" else metrics.ms_ssim
+
+        def score(original: np.ndarray, coded: Attempt) -> float:
+            return metric(original, as_mode(coded.pixels(), photo.mode))
+
         return search.lowest_reaching(
-            attempt, lambda a: metric(photo.pixels, a.pixels()), target, name,
-            sample and (lambda quality: metric(tiled.original, sample(quality).pixels())),
+            attempt, lambda a: score(photo.pixels, a), target, name,
+            sample and (lambda quality: score(tiled.original, sample(quality))),
         ).data  # fmt: skip
 
     def pack(

@@ -7,12 +7,13 @@ converted to sRGB, through its profile where it has one.
 from neurocodec.image.alpha import pack_alpha, unpack_alpha
 from neurocodec.image.formats import Format, format_for, readable_suffixes, suffixes
 from neurocodec.image.output import save, write_atomically
-from neurocodec.image.photo import Photo, to_pil
+from neurocodec.image.photo import Photo, as_mode, to_pil
 from neurocodec.image.source import open_photo
 
 __all__ = [
     "Format",
     "Photo",
+    "as_mode",
     "format_for",
     "open_photo",
     "pack_alpha",

@@ -40,9 +40,7 @@ def to_pil(photo: Photo) -> Image.Image:
 
     A grey photo whose channels differ, as they do after lossy coding, becomes its luma.
     """
-    image = Image.fromarray(photo.pixels)
-    if photo.mode == "L":
-        image = image.convert("L")
+    image = _in_mode(photo.pixels, photo.mode)
     if photo.alpha is not None:
         image.putalpha(Image.fromarray(photo.alpha))
     if photo.icc is not None:
@@ -52,3 +50,13 @@ def to_pil(photo: Photo) -> Image.Image:
     if photo.xmp is not None:
         image.info["xmp"] = photo.xmp
     return image
+
+
+def as_mode(pixels: np.ndarray, mode: str) -> np.ndarray:
+    """Pixels (H, W, 3) uint8 as `to_pil` delivers them for a photo of mode L or RGB."""
+    return pixels if mode == "RGB" else np.asarray(_in_mode(pixels, mode).convert("RGB"))
+
+
+def _in_mode(pixels: np.ndarray, mode: str) -> Image.Image:
+    image = Image.fromarray(pixels)
+    return image.convert("L") if mode == "L" else image

@@ -188,12 +188,47 @@ def test_rate_aware_quantization_saves_bytes(photo):
         ({"target_bpp": -1}, "must be positive"),
         ({"target_bpp": float("nan")}, "must be positive"),
         ({"target_size": 60}, "target size 60 is out of reach"),
+        (
+            {"target_bpp": 0.001},
+            r"target bpp 0\.001 is out of reach: quality 1 gives 0\.\d+; raise",
+        ),
         ({"target_psnr": 90}, "target PSNR 90 is out of reach"),
     ],
 )
 def test_options_out_of_range_are_refused(codec, photo, options, message):
     with pytest.raises(InvalidArgument, match=message):
         codec.encode(photo, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "tinted", "tile_size", "more"),
+    [("psnr", 0, 0, 0.02), ("psnr", 1, 0, 0.02), ("psnr", 1, 64, 0.2), ("ms_ssim", 0, 0, 0.001)],
+)
+def test_the_score_of_a_grey_picture_is_that_of_its_luma(
+    codec, large, monkeypatch, name, tinted, tile_size, more
+):
+    """An error of one channel is another one in the grey that is decoded: less of red, more of
+    green."""
+    render = codec.render
+
+    def tint(latent, header):
+        pixels = render(latent, header).astype(int)
+        pixels[..., tinted] += 3 - 6 * (np.arange(pixels.shape[1]) % 2)
+        return pixels.clip(0, 255).astype(np.uint8)
+
+    monkeypatch.setattr(codec, "render", tint)
+    grey = large.convert("L")
+    score = getattr(metrics, name)
+
+    def reached(data):
+        image = codec.decode(data)
+        assert image.mode == "L"
+        return score(*(np.asarray(one.convert("RGB")) for one in (grey, image)))
+
+    target = reached(codec.encode(grey, 40, tile_size=tile_size))
+    option = "target_psnr" if name == "psnr" else "target_msssim"
+    found = reached(codec.encode(grey, tile_size=tile_size, **{option: target}))
+    assert target <= found < target + more
 
 
 def test_metadata_and_alpha_come_back(codec, photo):
