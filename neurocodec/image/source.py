@@ -25,8 +25,9 @@ def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
     - a photo, which is returned as it is;
     - a torch tensor (C, H, W) or (1, C, H, W), C of 1, 3 or 4, uint8 or floats in [0, 1].
 
-    EXIF orientation is applied. 16-bit samples are scaled to 8, palettes looked up, CMYK converted
-    to sRGB. Pixels beneath full transparency stay what they were.
+    EXIF orientation is applied, palettes looked up, CMYK converted to sRGB. Of 16-bit samples,
+    grey ones are rounded to 8 bits; of colour, and of grey with alpha, Pillow hands out no more
+    than the upper 8, up to one level darker. Pixels beneath full transparency stay what they were.
 
     Raises UnreadableImage, ImageTooLarge for more than ``max_pixels``, OSError where the path
     cannot be opened.

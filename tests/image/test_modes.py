@@ -1,6 +1,8 @@
 """Every mode of Pillow, by the values of its pixels."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -133,6 +135,22 @@ def test_16_bit_png_with_a_transparent_value():
     photo = open_photo(image)
     assert_grey(photo, EIGHT)
     assert photo.alpha.tolist() == [[255, 255, 255, 0, 255, 255, 255, 255]]
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_16_bit_png_of_colour_or_with_alpha_keeps_the_upper_bits(kind, channels):
+    def chunk(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    samples = np.repeat(SIXTEEN[0, :, None], channels, axis=1).astype(">u2")  # Pillow writes none
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 1, 16, kind, 0, 0, 0))
+    data += chunk(b"IDAT", zlib.compress(b"\0" + samples.tobytes())) + chunk(b"IEND", b"")
+    photo = open_photo(data)
+    assert photo.mode == "RGB"  # of grey with alpha too
+    for channel in range(3):
+        np.testing.assert_array_equal(photo.pixels[..., channel], SIXTEEN >> 8)
 
 
 def test_16_bit_tiff_of_the_other_byte_order():
