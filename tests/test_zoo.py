@@ -89,7 +89,7 @@ def test_inner_codecs_in_the_order_of_the_models(family):
 def test_models_are_read_by_wire_id_with_their_inner_codecs(tmp_path, monkeypatch):
     record = {
         "name": "b", "codec": "comrec", "wire_id": 21, "digest": "00", "licence": "MIT",
-        "default_quality": 50.0, "encoder": {}, "scores": {}, "inner": ["jpeg", "heic"],
+        "encoder": {}, "scores": {}, "inner": ["jpeg", "heic"],
     }  # fmt: skip
     without = {name: value for name, value in record.items() if name != "inner"}
     for entry in (record, {**without, "name": "a", "wire_id": 3}):

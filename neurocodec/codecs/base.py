@@ -22,6 +22,7 @@ from neurocodec.codecs.symbols import RateReport
 from neurocodec.container import Box
 from neurocodec.errors import InvalidArgument, ModelMismatch
 from neurocodec.image import Photo, open_photo, pack_alpha, to_pil, unpack_alpha
+from neurocodec.limits import MAX_PIXELS
 
 
 class Codec(ABC):
@@ -201,7 +202,7 @@ class Codec(ABC):
         self,
         data: container.Bytes,
         *,
-        max_pixels: int = 2**28,
+        max_pixels: int = MAX_PIXELS,
         crop: tuple[int, int, int, int] | None = None,
         best_effort: bool = False,
     ) -> Image.Image:
