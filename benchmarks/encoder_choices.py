@@ -1,6 +1,6 @@
 """What the encoder's own choices cost or save: weight of the context, importance map.
 
-    python -m benchmarks.encoder_choices --data DIR [--model cvqn]
+    python -m benchmarks.encoder_choices --data DIR [--model cvqn] [--weight W]...
 
 On photographs held out of the training (never Kodak), whole files; BD-rates against the plain
 quantizer without a map.
@@ -20,14 +20,17 @@ from neurocodec.training.run import VALIDATION_CROP
 from neurocodec.zoo import WEIGHTS, by_name
 
 QUALITIES = (8, 25, 50, 75, 95)
-WEIGHTS_TRIED = (0.0, 0.03, 0.05, 0.1, 0.2)
 
 
 @click.command()
 @click.option("--data", "folders", multiple=True, required=True, help="Folders of the training.")
 @click.option("--photos", default=6, show_default=True)
 @click.option("--model", default="cvqn", show_default=True)
-def main(folders: tuple[str, ...], photos: int, model: str) -> None:
+@click.option(
+    "--weight", "tried", multiple=True, type=float, default=(0.03, 0.05, 0.1, 0.2),
+    show_default=True, help="`rate_aware` of the codec; 0, the plain quantizer, comes first.",
+)  # fmt: skip
+def main(folders: tuple[str, ...], photos: int, model: str, tried: tuple[float, ...]) -> None:
     """Print a line a choice: weight of the symbols' probability, map, BD-rates."""
     folder = by_name(model).folder
     smallest = recipe.load(folder / "recipe.yaml").data.crop
@@ -37,7 +40,7 @@ def main(folders: tuple[str, ...], photos: int, model: str) -> None:
     pictures = [p[:, :384, :512].permute(1, 2, 0).numpy() for p in held_out]
     codec = weights.codec_from_bytes((folder / WEIGHTS).read_bytes())
     reference = None
-    choices = [(weight, False) for weight in WEIGHTS_TRIED]
+    choices = [(weight, False) for weight in (0.0, *tried)]
     if isinstance(codec, CVQNCodec):
         choices.insert(1, (0.0, True))
     for weight, use_map in choices:

@@ -14,14 +14,12 @@ from neurocodec import container, zoo
 from neurocodec.container import Arrangement, ComRecHeader, Group, Header, Inner, VAEHeader
 from neurocodec.container.layout import MAX_SIDE
 from neurocodec.errors import InvalidArgument, NczError, UnknownModel
+from neurocodec.limits import MAX_PIXELS
 from neurocodec.memory import memory_for
 from neurocodec.threads import torch_threads
 
 if TYPE_CHECKING:
     from PIL import Image
-
-MAX_PIXELS = 2**28
-"""Largest width * height that is decoded unless the caller says otherwise."""
 
 ARRANGEMENTS = ("auto", *(arrangement.name.lower() for arrangement in Arrangement))
 """How a codec may be put around its inner codec: its own choice, or one by name."""

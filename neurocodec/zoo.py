@@ -42,7 +42,6 @@ class ModelInfo:
     bytes: int
     licence: str
     scores: dict[str, Any]
-    default_quality: float
     encoder: dict[str, Any]
     folder: Path
     inner: tuple[str, ...] = ()

@@ -21,7 +21,6 @@ MODEL = zoo.ModelInfo(
     bytes=1234567,
     licence="Apache-2.0",
     scores={"psnr": 30.5},
-    default_quality=50.0,
     encoder={},
     folder=Path("nowhere"),
 )

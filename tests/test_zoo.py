@@ -1,13 +1,16 @@
 """Which model is meant: by name, by wire id, by inner codec."""
 
+import dataclasses
 import functools
 
 import pytest
 import yaml
 
-from neurocodec import zoo
+import neurocodec
+from neurocodec import container, zoo
 from neurocodec.errors import InvalidArgument, UnknownModel
 from tests import fake_codec
+from tests.container.samples import COMPACT, MIXED, PLAIN, TILED
 from tests.fake_codec import AROUND, AROUND_OTHERS, MODEL
 
 
@@ -89,7 +92,7 @@ def test_inner_codecs_in_the_order_of_the_models(family):
 def test_models_are_read_by_wire_id_with_their_inner_codecs(tmp_path, monkeypatch):
     record = {
         "name": "b", "codec": "comrec", "wire_id": 21, "digest": "00", "licence": "MIT",
-        "default_quality": 50.0, "encoder": {}, "scores": {}, "inner": ["jpeg", "heic"],
+        "encoder": {}, "scores": {}, "inner": ["jpeg", "heic"],
     }  # fmt: skip
     without = {name: value for name, value in record.items() if name != "inner"}
     for entry in (record, {**without, "name": "a", "wire_id": 3}):
@@ -117,3 +120,12 @@ def test_shipped_models_name_inner_codecs_of_the_format():
 def test_a_model_says_what_its_encoder_does(model):
     codec = zoo.load(model.name)
     assert {option: getattr(codec, option) for option in model.encoder} == model.encoder
+
+
+@pytest.mark.parametrize("file", [PLAIN, COMPACT, MIXED, TILED])
+def test_weights_that_no_release_has_are_refused_by_name(file):
+    data = container.write(dataclasses.replace(file, model=zoo.FOREIGN))
+    with pytest.raises(UnknownModel, match="weights that no release has"):
+        neurocodec.decode(data)
+    assert neurocodec.info(data).model is None
+    assert zoo.FOREIGN not in {model.wire_id for model in zoo.models()}

@@ -60,7 +60,7 @@ def install(folder: Path) -> None:
             record = {
                 "name": name, "codec": name.split("-")[1].replace("foreign", "comrec"),
                 "wire_id": wire_id, "digest": hashlib.sha256(data).hexdigest(), "inner": inner,
-                "licence": "none", "default_quality": 50.0, "encoder": {}, "scores": {},
+                "licence": "none", "encoder": {}, "scores": {},
             }  # fmt: skip
             (folder / name).mkdir(parents=True, exist_ok=True)
             (folder / name / zoo.WEIGHTS).write_bytes(data)

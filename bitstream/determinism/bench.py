@@ -31,9 +31,7 @@ def conformance_files() -> dict[str, bytes]:
 def photographs() -> dict[str, bytes]:
     """The photograph of the README, coded with every shipped model."""
     return {
-        f"{PHOTO.stem}-{model.name}": neurocodec.encode(
-            PHOTO, model=model.name, quality=model.default_quality, threads=1
-        )
+        f"{PHOTO.stem}-{model.name}": neurocodec.encode(PHOTO, model=model.name, threads=1)
         for model in neurocodec.models()
     }
 

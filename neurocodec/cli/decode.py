@@ -9,7 +9,6 @@ from typing import IO
 import click
 
 import neurocodec
-from neurocodec.api import MAX_PIXELS
 from neurocodec.cli import batch, files
 from neurocodec.cli.options import (
     clobber_option,
@@ -21,6 +20,7 @@ from neurocodec.cli.options import (
     threads_option,
 )
 from neurocodec.cli.report import Incomplete
+from neurocodec.limits import MAX_PIXELS
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from neurocodec.codecs.symbols import RateReport
 from neurocodec.container import Box
 from neurocodec.errors import InvalidArgument, ModelMismatch
 from neurocodec.image import Photo, as_mode, open_photo, pack_alpha, to_pil, unpack_alpha
+from neurocodec.limits import MAX_PIXELS
 
 
 class Codec(ABC):
@@ -116,7 +117,7 @@ class Codec(ABC):
         if (roi is not None or importance) and not self.has_map:
             raise InvalidArgument(
                 f"model {self.name} has no importance map: encode without a region of interest, "
-                f"or with another model (--model {zoo.WITH_MAP})"
+                f"or with --model {zoo.WITH_MAP}"
             )
 
     def encode(
@@ -221,7 +222,7 @@ class Codec(ABC):
         self,
         data: container.Bytes,
         *,
-        max_pixels: int = 2**28,
+        max_pixels: int = MAX_PIXELS,
         crop: tuple[int, int, int, int] | None = None,
         best_effort: bool = False,
     ) -> Image.Image:

@@ -22,7 +22,7 @@ from torch import Tensor
 from neurocodec import container
 from neurocodec.codecs.attempt import Attempt
 from neurocodec.container import Box, Grid, NczFile, Tiling
-from neurocodec.errors import ImageTooLarge, InvalidArgument, NczError
+from neurocodec.errors import ImageTooLarge, InvalidArgument, MissingDependency, NczError
 from neurocodec.image import Photo, open_photo, to_pil, unpack_alpha
 
 if TYPE_CHECKING:
@@ -217,6 +217,8 @@ def decode(
     def trying(number: int) -> Iterator[None]:
         try:
             yield
+        except (MissingDependency, InvalidArgument):
+            raise  # no damage: every tile would be lost to it
         except NczError:
             if not best_effort:
                 raise

@@ -31,6 +31,7 @@ from neurocodec.errors import (
     Truncated,
     UnsupportedVersion,
 )
+from neurocodec.limits import MAX_PIXELS
 
 Bytes = bytes | bytearray | memoryview
 
@@ -56,7 +57,7 @@ def write(file: NczFile) -> bytes:
     return unsigned + crc32(unsigned).to_bytes(CHECKSUM_BYTES, "little")
 
 
-def read(data: Bytes, *, max_pixels: int = 2**28, best_effort: bool = False) -> NczFile:
+def read(data: Bytes, *, max_pixels: int = MAX_PIXELS, best_effort: bool = False) -> NczFile:
     """The content of an .ncz file, every field of it validated; of tiles, only where they are.
 
     max_pixels: the largest width * height to accept; a limit of the reader, not of the format.

@@ -10,9 +10,6 @@ from PIL import Image, UnidentifiedImageError
 from neurocodec.errors import ImageTooLarge, UnreadableImage
 from neurocodec.image.formats import register_plugins
 
-MAX_PIXELS = 2**28
-"""Largest width * height that is read unless the caller says otherwise."""
-
 _RENDERED = frozenset(("EPS", "WMF"))
 """Page descriptions: Pillow starts other programs to draw them."""
 

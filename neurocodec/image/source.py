@@ -13,7 +13,8 @@ from PIL import Image
 from neurocodec.errors import UnreadableImage
 from neurocodec.image.modes import assemble, from_pil
 from neurocodec.image.photo import Photo
-from neurocodec.image.reading import MAX_PIXELS, check_size, one_line, read_image
+from neurocodec.image.reading import check_size, one_line, read_image
+from neurocodec.limits import MAX_PIXELS
 
 
 def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:

@@ -52,11 +52,12 @@ class ChannelImportance(nn.Module):
 def channel_counts(channels: int, levels: int) -> Tensor:
     """Leading channels coded at each level of the map: (levels,) int64, the last is ``channels``.
 
-    Quadratic, since the rate sits in the first channels: a linear table would spend most of its
-    levels where nothing is coded anyway.
+    ⌈channels · ((level + 1) / levels)²⌉, exactly: the format says so. Quadratic, since the rate
+    sits in the first channels: a linear table would spend most of its levels where nothing is
+    coded anyway.
     """
-    share = torch.arange(1, levels + 1, dtype=torch.float64) / levels
-    return torch.ceil(channels * share**2).long()
+    step = torch.arange(1, levels + 1)
+    return -(-channels * step**2 // levels**2)
 
 
 class ImportanceMap(nn.Module):

@@ -66,7 +66,6 @@ def freeze(
         "wire_id": config.wire_id,
         "digest": hashlib.sha256(data).hexdigest(),
         "licence": LICENCE,
-        "default_quality": 50.0,
         "encoder": dict(encoder or {}),
         "scores": {},
     }

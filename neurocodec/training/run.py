@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from neurocodec.codecs import weights
+from neurocodec.errors import InvalidArgument
 from neurocodec.plain import to_dict
 from neurocodec.threads import torch_threads
 from neurocodec.training import data, muon, recipe
@@ -168,6 +169,20 @@ class Trainer:
             self.system.begin(model, networks, str(path))
 
 
+def check_same(state: dict, config: recipe.AnyRecipe, where: str) -> None:
+    """Refuse to resume under other networks or another optimizer than a checkpoint's; the rest of
+    a recipe, such as its steps, may have changed. Raises InvalidArgument."""
+    for field in ("codec", "model", "optimizer.kernels"):
+        before, now = state["recipe"], to_dict(config)
+        for key in field.split("."):
+            before, now = before.get(key), now.get(key)
+        if before != now:
+            raise InvalidArgument(
+                f"{where} was trained under another {field} than the recipe's: take that recipe, "
+                f"or begin anew with --start {where} and another --out"
+            )
+
+
 def save(trainer: Trainer, path: Path) -> None:
     """Write the checkpoint under a temporary name, then rename: a kill leaves the old one."""
     temporary = path.with_suffix(".tmp")
@@ -202,7 +217,9 @@ def run(
         photos = data.decode(data.list_photos(data_dirs), config.data.crop)
         trainer = Trainer(config, photos, device)
         if resume and checkpoint.exists():
-            trainer.restore(torch.load(checkpoint, map_location=device, weights_only=True))
+            state = torch.load(checkpoint, map_location=device, weights_only=True)
+            check_same(state, config, str(checkpoint))
+            trainer.restore(state)
         elif start is not None:
             trainer.begin_with(Path(start))
         (out / "recipe.yaml").write_text(str(config), encoding="utf-8")

@@ -55,7 +55,7 @@ def test_tile_size(ncz, tiled):
     [
         (("--tile-size", "100"), "tile size 100: use a multiple of 64 up to 65536, or 0"),
         (("--roi", "a.png"), "model tiny has no importance map: encode without a region of"),
-        (("--importance-map",), "or with another model (--model fake)"),
+        (("--importance-map",), "interest, or with --model fake"),
         (("--arrangement", "rec"), "arrangement is for codecs around an inner codec"),
     ],
 )

@@ -17,6 +17,7 @@ from neurocodec.errors import (
     ImageTooLarge,
     InvalidArgument,
     MalformedHeader,
+    MissingDependency,
     Truncated,
 )
 from neurocodec.evaluation import metrics
@@ -345,6 +346,17 @@ def test_best_effort_costs_the_damaged_tile_alone(codec):
     rest[:64, :64] = False
     assert np.abs(found[rest] - whole[rest]).mean() < 3
     assert "damaged" not in codec.decode(coded, best_effort=True).info
+
+
+@pytest.mark.parametrize("cause", [MissingDependency, InvalidArgument])
+def test_what_is_wrong_here_is_not_damage_of_the_file(codec, monkeypatch, cause):
+    def fails(file):
+        raise cause("install something")
+
+    coded, _ = _coded(codec)
+    monkeypatch.setattr(codec, "read_latent", fails)
+    with pytest.raises(cause, match="install something"):
+        codec.decode(coded, best_effort=True)
 
 
 def test_best_effort_on_a_file_without_its_end(codec):

@@ -97,6 +97,27 @@ def test_pass_numbers_repeat_their_tile_and_use_every_pass(passes, rows, cols):
         assert sorted(set(numbers.flatten().tolist())) == list(range(passes))
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4, 5, 24, 32, 160, 256, 768])
+def test_the_channels_without_companding_are_those_of_the_spec(channels):
+    """SPEC.md, "DC channels": rank by frequency, chroma behind luma of twice its own."""
+
+    def rank(entry):
+        plane, u, v = entry
+        return math.sqrt(u**2 + v**2) if plane == 0 else 2 * math.sqrt(u**2 + v**2) + 1
+
+    entries = [(plane, u, v) for plane in range(3) for u in range(16) for v in range(16)]
+    order = sorted(entries, key=lambda entry: (rank(entry), entry))[:channels]
+    dc = [channel for channel, (_, u, v) in enumerate(order) if u == v == 0]
+    assert dc == [channel for channel in (0, 3, 4) if channel < channels]
+    expand = Companding(dct_basis(channels)[1], 0.3, inverse=True)
+    assert expand.linear.flatten().nonzero().flatten().tolist() == dc
+    with torch.no_grad():  # as training may leave them: the set is not read off the weights
+        expand.log_gamma.fill_(0.5)
+    x = torch.full((1, channels, 1, 1), 2.0)
+    unchanged = (expand(x) == x).flatten()
+    assert unchanged.nonzero().flatten().tolist() == dc
+
+
 def test_pass_tiles_leave_no_two_neighbours_uncoded_together():
     """From the second half of the passes on, each position has earlier neighbours on all sides."""
     for passes, tile in TILES.items():

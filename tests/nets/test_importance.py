@@ -1,3 +1,6 @@
+import math
+from fractions import Fraction
+
 import pytest
 import torch
 
@@ -37,7 +40,15 @@ def test_unknown_form_is_named():
 
 def test_counts_grow_quadratically_to_all_channels():
     assert channel_counts(160, 8).tolist() == [3, 10, 23, 40, 63, 90, 123, 160]
+    assert channel_counts(256, 8).tolist() == [4, 16, 36, 64, 100, 144, 196, 256]  # as shipped
     assert channel_counts(32, 1).tolist() == [32]
+
+
+@pytest.mark.parametrize("levels", range(2, 17))
+def test_counts_are_exact(levels):
+    for channels in range(1, 257):  # of 25 and 5 levels, the first has one channel, not two
+        exact = [math.ceil(channels * Fraction(n, levels) ** 2) for n in range(1, levels + 1)]
+        assert channel_counts(channels, levels).tolist() == exact
 
 
 def test_map_masks_the_trailing_channels():

@@ -115,6 +115,19 @@ def test_training_may_begin_with_frozen_weights(recipe_file, photos, tmp_path):
         trainer.begin_with(path)
 
 
+@pytest.mark.parametrize(
+    ("part", "change"), [("model", {"map_levels": 6}), ("optimizer", {"kernels": "muon"})]
+)
+def test_a_run_resumes_under_its_own_networks_only(part, change, recipe_file, photos, tmp_path):
+    checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
+    raw = {**TINY, "steps": 1}
+    recipe_file.write_text(yaml.safe_dump(raw))
+    assert run(recipe_file, [photos], tmp_path / "run", threads=1) == checkpoint  # fewer steps
+    recipe_file.write_text(yaml.safe_dump({**raw, part: {**raw.get(part, {}), **change}}))
+    with pytest.raises(InvalidArgument, match=rf"another {part}.*--start {checkpoint}"):
+        run(recipe_file, [photos], tmp_path / "run", threads=1)
+
+
 def test_rates_of_milestones_and_cosine():
     milestones = recipe.OptimizerConfig(schedule="milestones", milestones=(2, 3), factor=0.2)
     factors = [learning_rate(step, 40, 10, milestones) for step in (0, 19, 20, 30)]
