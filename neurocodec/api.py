@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ARRANGEMENTS = ("auto", *(arrangement.name.lower() for arrangement in Arrangement))
 """How a codec may be put around its inner codec: its own choice, or one by name."""
 
+_SMALLER = "decode on a machine with more, or lower max_pixels (--max-pixels) to refuse such images"
+
 INNER_CODECS = tuple(inner.name.lower() for inner in Inner)
 """Names of the inner codecs that the format knows; models know some of them."""
 
@@ -181,7 +183,7 @@ def decode(
     most = max_pixels if crop is None else MAX_SIDE**2  # the codec knows what it will decode
     file = container.read(data, max_pixels=most, best_effort=best_effort)
     name = zoo.by_wire_id(file.model).name
-    with torch_threads(threads), memory_for(file.width, file.height):
+    with torch_threads(threads), memory_for(file.width, file.height, _SMALLER):
         return load(name, device).decode(data, max_pixels=max_pixels, **part)
 
 

@@ -11,8 +11,8 @@ _OF_TORCH = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 @contextmanager
-def memory_for(width: int, height: int) -> Iterator[None]:
-    """Raises ImageTooLarge where this block, which decodes such an image, runs out of memory.
+def memory_for(width: int, height: int, remedy: str) -> Iterator[None]:
+    """Raises ImageTooLarge where this block, which works on such an image, runs out of memory.
 
     Torch says so with a RuntimeError like any other.
     """
@@ -22,6 +22,5 @@ def memory_for(width: int, height: int) -> Iterator[None]:
         if isinstance(error, RuntimeError) and not any(said in str(error) for said in _OF_TORCH):
             raise
         raise ImageTooLarge(
-            f"{width}x{height} pixels need more memory than there is: decode on a machine with "
-            "more, or lower max_pixels (--max-pixels) to refuse such images"
+            f"{width}x{height} pixels need more memory than there is: {remedy}"
         ) from error

@@ -19,10 +19,11 @@ from neurocodec import container, zoo
 from neurocodec.codecs import search, tiles
 from neurocodec.codecs.attempt import Attempt
 from neurocodec.codecs.symbols import RateReport
-from neurocodec.container import Box
+from neurocodec.container import Box, Grid
 from neurocodec.errors import InvalidArgument, ModelMismatch
 from neurocodec.image import Photo, as_mode, open_photo, pack_alpha, to_pil, unpack_alpha
 from neurocodec.limits import MAX_PIXELS
+from neurocodec.memory import memory_for
 
 
 class Codec(ABC):
@@ -157,6 +158,18 @@ class Codec(ABC):
         photo = open_photo(image)
         height, width = photo.pixels.shape[:2]
         grid = tiles.layout(width, height, tile_size)
+        with memory_for(width, height, "encode in tiles, or in smaller ones (--tile-size)"):
+            return self._encode(photo, quality, chosen[0] if chosen else None, grid, options)
+
+    def _encode(
+        self,
+        photo: Photo,
+        quality: float,
+        wanted: tuple[str, float] | None,
+        grid: Grid | None,
+        options: dict[str, Any],
+    ) -> bytes:
+        """At ``quality`` or for a target, ``wanted``; in the tiles of ``grid`` if there is one."""
         code: Callable[[float], Attempt]
         if grid is None or self.margin is None:
             code, sample = partial(self.attempt, self.prepare(photo, **options)), None
@@ -167,10 +180,10 @@ class Codec(ABC):
         def attempt(quality: float) -> Attempt:
             return code(container.snap_quality(quality))
 
-        if not chosen:
+        if wanted is None:
             return attempt(quality).data
-        name, target = chosen[0]
-        count = width * height
+        name, target = wanted
+        count = photo.pixels.size // 3
         if name in ("target size", "target bpp"):
             share = 1.0 if sample is None else count / (tiled.original.size // 3)
 

@@ -359,6 +359,15 @@ def test_what_is_wrong_here_is_not_damage_of_the_file(codec, monkeypatch, cause)
         codec.decode(coded, best_effort=True)
 
 
+def test_an_encoder_out_of_memory_names_the_way_out(codec, photo, monkeypatch):
+    def fails(*args, **kwargs):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 GB")
+
+    monkeypatch.setattr(codec, "prepare", fails)
+    with pytest.raises(ImageTooLarge, match=r"150x131 pixels need more memory.*--tile-size"):
+        codec.encode(photo)
+
+
 def test_best_effort_on_a_file_without_its_end(codec):
     coded, whole = _coded(codec)
     last = len(container.read(coded).tiling.parts[8])
