@@ -70,7 +70,7 @@ class FakeCodec:
         )
 
     def header_and_more_streams(self, quality, options):
-        header = container.LearnedHeader(
+        header = container.CVQNHeader(
             quality=quality,
             grid_offset=3,
             groups=(container.Group(2, 3), container.Group(1, 5)),

@@ -17,13 +17,12 @@ from neurocodec import container
 from neurocodec.codecs import symbols
 from neurocodec.codecs.base import Attempt, Codec, pad, to_pixels, to_tensor
 from neurocodec.codecs.inner import INNERS
-from neurocodec.container import Arrangement, Box, ComRecHeader, Inner
+from neurocodec.container import Arrangement, Box, ComRecHeader, Inner, layout
 from neurocodec.errors import CorruptStream, InvalidArgument
 from neurocodec.image import Photo
 from neurocodec.nets.block_dct import BLOCK, PLANES, BlockDCT
 from neurocodec.nets.comrec import ComRec, upsample
 
-CODEC_ID = 2
 
 SLOPE = 3.3
 """Decibels that a rate larger by a factor of e is worth, about those of photographs at 0.1 to
@@ -50,7 +49,7 @@ class ComRecCodec(Codec):
     steps of its error, see `_quantize`.
     """
 
-    codec_id = CODEC_ID
+    codec_id = layout.COMREC
     block = 2 * BLOCK
     margin = 4 * block
 

@@ -14,12 +14,10 @@ from torch import Tensor
 from neurocodec import container
 from neurocodec.codecs import symbols
 from neurocodec.codecs.base import Attempt, Codec, pad, to_tensor
-from neurocodec.container import Box
+from neurocodec.container import Box, layout
 from neurocodec.errors import MalformedHeader
 from neurocodec.image import Photo, open_photo, to_pil
 from neurocodec.nets.cvqn import CVQN, STRIDE
-
-CODEC_ID = 1
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class CVQNCodec(Codec):
     the caller says otherwise. rate_aware: see `_quantize`.
     """
 
-    codec_id = CODEC_ID
+    codec_id = layout.CVQN
     block = STRIDE
     margin = 2 * STRIDE
 
@@ -118,7 +116,7 @@ class CVQNCodec(Codec):
         )
         own = self.model.importance.own_order
         order = analysis.order
-        header = container.LearnedHeader(
+        header = container.CVQNHeader(
             quality=quality,
             grid_offset=offset,
             groups=tuple(map(container.Group, config.groups, config.levels)),
@@ -163,7 +161,7 @@ class CVQNCodec(Codec):
     ) -> tuple[list[Tensor], Tensor, float]:
         self.check(file)
         header = file.header
-        assert isinstance(header, container.LearnedHeader)  # the container sees to it
+        assert isinstance(header, container.CVQNHeader)  # the container sees to it
         order = self.model.importance.own_order
         if header.channel_order is not None:
             order = torch.tensor(header.channel_order, device=self.device)
@@ -184,7 +182,7 @@ class CVQNCodec(Codec):
     def check(self, file: container.NczFile) -> None:
         """Refuse what other weights, or no encoder of this model, could have written."""
         super().check(file)
-        assert isinstance(file.header, container.LearnedHeader)
+        assert isinstance(file.header, container.CVQNHeader)
         config = self.model.config
         groups = tuple(map(container.Group, config.groups, config.levels))
         if file.header.groups != groups:

@@ -20,14 +20,13 @@ from torch import Tensor
 from neurocodec import coding, container
 from neurocodec.codecs.base import Attempt, Codec, pad, to_tensor
 from neurocodec.coding.cdf import MAX_LEVELS
-from neurocodec.container import Box
+from neurocodec.container import Box, layout
 from neurocodec.errors import CorruptStream, MalformedHeader
 from neurocodec.image import Photo
 from neurocodec.nets import gaussian
 from neurocodec.nets.passes import pass_numbers
 from neurocodec.nets.vae import HYPER, HYPER_LEVELS, STRIDE, VAE, Prior
 
-CODEC_ID = 3
 # (group, mixtures (N, 3K) float64, where (n, h, w) bool) -> integers (N,) float64 there
 Exchange = Callable[[int, Tensor, Tensor], Tensor]
 
@@ -89,7 +88,7 @@ class VAECodec(Codec):
     model: the networks, in float32. rate_aware: see `_quantize`.
     """
 
-    codec_id = CODEC_ID
+    codec_id = layout.VAE
     block = STRIDE
     margin = HYPER * STRIDE
 

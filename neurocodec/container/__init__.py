@@ -3,7 +3,7 @@
 >>> from neurocodec import container
 >>> file = container.NczFile(
 ...     codec=1, model=1, model_digest=bytes(4), width=5, height=3, mode=container.Mode.RGB,
-...     header=container.LearnedHeader(50.0, grid_offset=0, groups=(container.Group(8, 5),)),
+...     header=container.CVQNHeader(50.0, grid_offset=0, groups=(container.Group(8, 5),)),
 ...     streams=(b"coded",),
 ... )
 >>> container.read(container.write(file)) == file
@@ -17,11 +17,11 @@ from neurocodec.container.layout import CODECS, MAGIC, TILED_VERSION, VERSION
 from neurocodec.container.records import (
     Arrangement,
     ComRecHeader,
+    CVQNHeader,
     Group,
     Header,
     ImportanceMap,
     Inner,
-    LearnedHeader,
     Mode,
     NczFile,
     Tiling,
@@ -39,13 +39,13 @@ __all__ = [
     "Arrangement",
     "Box",
     "Bytes",
+    "CVQNHeader",
     "ComRecHeader",
     "Grid",
     "Group",
     "Header",
     "ImportanceMap",
     "Inner",
-    "LearnedHeader",
     "Mode",
     "NczFile",
     "Tiling",

@@ -6,10 +6,10 @@ from neurocodec.container.fields import Choice, Field, Fixed, Int, Multiple, Odd
 from neurocodec.container.records import (
     Arrangement,
     ComRecHeader,
+    CVQNHeader,
     Group,
     Header,
     Inner,
-    LearnedHeader,
     Mode,
     VAEHeader,
 )
@@ -51,14 +51,14 @@ LEVELS = Int("levels", VARINT, 2, 1024, of="group")
 ODD_LEVELS = Odd("levels", VARINT, 1, 511, of="group")
 """Attributes of Group; of VAEHeader, the levels are odd."""
 
-LEARNED = (
+CVQN_HEADER = (
     Fixed("quality", 2, 256, 25600),
     Int("grid_offset", 1, 0, 255),
     Records("groups", 1, 8, Group, (SIZE, LEVELS)),
 )
-"""Attributes of LearnedHeader that are always there."""
+"""Attributes of CVQNHeader that are always there."""
 
-VAE_HEADER = (*LEARNED[:-1], Records("groups", 1, 8, Group, (SIZE, ODD_LEVELS)))
+VAE_HEADER = (*CVQN_HEADER[:-1], Records("groups", 1, 8, Group, (SIZE, ODD_LEVELS)))
 """Attributes of VAEHeader."""
 
 COMREC_HEADER = (
@@ -71,7 +71,7 @@ COMREC_HEADER = (
 """Attributes of ComRecHeader."""
 
 HEADERS: dict[int, tuple[type[Header], tuple[Field, ...]]] = {
-    CVQN: (LearnedHeader, LEARNED),
+    CVQN: (CVQNHeader, CVQN_HEADER),
     COMREC: (ComRecHeader, COMREC_HEADER),
     VAE: (VAEHeader, VAE_HEADER),
 }

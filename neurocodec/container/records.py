@@ -46,7 +46,7 @@ class ImportanceMap:
 
 
 @dataclass(frozen=True)
-class LearnedHeader:
+class CVQNHeader:
     """What CVQN has to know to decode its streams, besides the weights.
 
     quality: 1 to 100, a multiple of 1/256 (see :func:`snap_quality`).
@@ -115,7 +115,7 @@ class VAEHeader:
     groups: tuple[Group, ...]
 
 
-Header = LearnedHeader | ComRecHeader | VAEHeader
+Header = CVQNHeader | ComRecHeader | VAEHeader
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class NczFile:
     model_digest: the first four bytes of the SHA-256 of the file of weights.
     width, height: in pixels, 1 to 2**31 - 1.
     mode: of the decoded image.
-    header: the fields of the codec: LearnedHeader for cvqn, ComRecHeader for comrec, VAEHeader for
+    header: the fields of the codec: CVQNHeader for cvqn, ComRecHeader for comrec, VAEHeader for
     vae.
     streams: 1 to 16 coded streams, each of any length; what a ComRecHeader allows. None in a file
     of tiles: they have the streams, the alpha, and what differs from tile to tile in the header.

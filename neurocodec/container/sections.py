@@ -23,7 +23,7 @@ from neurocodec.container.layout import (
     VARINT,
 )
 from neurocodec.container.permutation import rank, rank_bytes, unrank
-from neurocodec.container.records import ImportanceMap, LearnedHeader, NczFile
+from neurocodec.container.records import CVQNHeader, ImportanceMap, NczFile
 from neurocodec.container.wire import Cursor, unreadable, unwritable
 
 
@@ -155,7 +155,7 @@ class Map(Section):
 
 
 def _channels(file: NczFile) -> int:
-    assert isinstance(file.header, LearnedHeader)  # no other codec has an order of channels
+    assert isinstance(file.header, CVQNHeader)  # no other codec has an order of channels
     return sum(group.size for group in file.header.groups)
 
 

@@ -30,9 +30,8 @@ from torch import Tensor
 
 from neurocodec import coding, container, zoo
 from neurocodec.codecs.base import Attempt, Codec, pad, to_tensor
-from neurocodec.codecs.vae import CODEC_ID
 from neurocodec.coding.cdf import MAX_LEVELS
-from neurocodec.container import Box
+from neurocodec.container import Box, layout
 from neurocodec.errors import CorruptStream, InvalidArgument, MalformedHeader, MissingDependency
 from neurocodec.image import Photo
 from neurocodec.nets import gaussian
@@ -157,7 +156,7 @@ class CompressAICodec(Codec):
     further channels there.
     """
 
-    codec_id = CODEC_ID
+    codec_id = layout.VAE
 
     def __init__(
         self,

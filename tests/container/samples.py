@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from neurocodec.container import (
     Arrangement,
     ComRecHeader,
+    CVQNHeader,
     Group,
     ImportanceMap,
     Inner,
-    LearnedHeader,
     Mode,
     NczFile,
     Tiling,
@@ -27,7 +27,7 @@ PLAIN = NczFile(
     width=768,
     height=512,
     mode=Mode.RGB,
-    header=LearnedHeader(
+    header=CVQNHeader(
         quality=50.5, grid_offset=7, groups=(Group(8, 3), Group(16, 5), Group(200, 129))
     ),
     streams=(b"first", b"", b"third"),
@@ -40,7 +40,7 @@ FULL = NczFile(
     width=33,
     height=17,
     mode=Mode.L,
-    header=LearnedHeader(
+    header=CVQNHeader(
         quality=1.0,
         grid_offset=0,
         groups=(Group(3, 2),),
@@ -173,12 +173,12 @@ def importance_maps(draw: st.DrawFn, width: int, height: int) -> ImportanceMap:
 
 
 @st.composite
-def learned_headers(draw: st.DrawFn, width: int, height: int) -> LearnedHeader:
+def learned_headers(draw: st.DrawFn, width: int, height: int) -> CVQNHeader:
     """A header of codec 1 that an image of this size may have."""
     chosen = draw(groups())
     channels = sum(group.size for group in chosen)
     order = st.permutations(range(channels)).map(tuple)
-    return LearnedHeader(
+    return CVQNHeader(
         quality=draw(qualities),
         grid_offset=draw(st.integers(0, 255)),
         groups=chosen,
@@ -223,7 +223,7 @@ def files(draw: st.DrawFn) -> NczFile:
     most_streams = 1 if compact and header.inner is not Inner.DCT else 16
     metadata = st.none() | st.binary(max_size=40) | st.binary(max_size=9).map(lambda b: b * 50)
     return NczFile(
-        codec={LearnedHeader: 1, ComRecHeader: 2, VAEHeader: 3}[type(header)],
+        codec={CVQNHeader: 1, ComRecHeader: 2, VAEHeader: 3}[type(header)],
         model=draw(st.integers(0, 0xFFFF)),
         model_digest=draw(st.binary(min_size=4, max_size=4)),
         width=width,

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from neurocodec.container import (
     Arrangement,
+    CVQNHeader,
     Group,
     ImportanceMap,
     Inner,
-    LearnedHeader,
     Mode,
     NczFile,
     read,
@@ -91,7 +91,7 @@ def test_edges_of_the_groups(groups: tuple[Group, ...]) -> None:
 @pytest.mark.parametrize("channels", [1, 2, 5, 32, 1024])
 def test_edges_of_the_channel_order(channels: int) -> None:
     for order in (tuple(range(channels)), tuple(reversed(range(channels)))):
-        header = LearnedHeader(2.0, 0, (Group(channels, 3),), channel_order=order)
+        header = CVQNHeader(2.0, 0, (Group(channels, 3),), channel_order=order)
         assert read(write(replace(PLAIN, header=header))).header.channel_order == order
 
 
@@ -129,7 +129,7 @@ def test_metadata_is_deflated_only_where_that_is_shorter(size: int) -> None:
 
 
 def test_a_file_of_the_usual_shape_spends_52_bytes_on_the_container() -> None:
-    header = LearnedHeader(quality=50.0, grid_offset=0, groups=(Group(48, 7),) * 4)
+    header = CVQNHeader(quality=50.0, grid_offset=0, groups=(Group(48, 7),) * 4)
     file = replace(PLAIN, header=header, streams=(bytes(1250),) * 8)
     assert len(write(file)) - 8 * 1250 == 52
 

@@ -20,9 +20,9 @@ from neurocodec.container.fields import Field, Int, Records
 from neurocodec.container.layout import (
     CODEC,
     COMREC_HEADER,
+    CVQN_HEADER,
     GRID_OFFSET,
     IMAGE,
-    LEARNED,
     LEVELS,
     MAP,
     MAX_TILES,
@@ -49,7 +49,7 @@ def row(field: Field) -> str:
 
 
 @pytest.mark.parametrize(
-    "field", [CODEC, *IMAGE, *LEARNED, SIZE, LEVELS, *MAP], ids=lambda f: f.label
+    "field", [CODEC, *IMAGE, *CVQN_HEADER, SIZE, LEVELS, *MAP], ids=lambda f: f.label
 )
 def test_every_field_is_in_the_spec(field: Field) -> None:
     assert row(field) in SPEC

@@ -110,11 +110,11 @@ def test_dct_has_1_to_16_streams() -> None:
 
 
 def test_each_codec_has_its_own_header() -> None:
-    message = "header is a ComRecHeader, codec cvqn has a LearnedHeader"
+    message = "header is a ComRecHeader, codec cvqn has a CVQNHeader"
     refused(message, replace(PLAIN, header=COMPACT.header))
-    message = "header is a LearnedHeader, codec comrec has a ComRecHeader"
+    message = "header is a CVQNHeader, codec comrec has a ComRecHeader"
     refused(message, replace(COMPACT, header=PLAIN.header))
-    message = "header is a LearnedHeader, codec vae has a VAEHeader"
+    message = "header is a CVQNHeader, codec vae has a VAEHeader"
     refused(message, replace(MIXED, header=PLAIN.header))
 
 
