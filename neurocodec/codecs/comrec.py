@@ -23,7 +23,6 @@ from neurocodec.image import Photo
 from neurocodec.nets.block_dct import BLOCK, PLANES, BlockDCT
 from neurocodec.nets.comrec import ComRec, upsample
 
-
 SLOPE = 3.3
 """Decibels that a rate larger by a factor of e is worth, about those of photographs at 0.1 to
 0.5 bpp: what `auto` weighs two arrangements by."""
