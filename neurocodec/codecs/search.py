@@ -22,8 +22,8 @@ def lowest_reaching(
     name: str,
     rough: Callable[[float], float] | None = None,
 ) -> T:
-    """The attempt at the lowest quality whose measure is at least ``target``, or one that exceeds it
-    by 0.01 % at most; with ``rough`` by 0.05 %, if that is soon found.
+    """The attempt at the lowest quality whose measure is at least ``target``, or one that exceeds
+    it by 0.01 % at most; with ``rough`` by 0.05 %, if that is soon found.
 
     Each attempt is measured once: to score a picture takes as long as to code it.
     rough: what the measure will be like at a quality, for where an attempt takes long.
@@ -60,8 +60,8 @@ def highest_within(
     name: str,
     rough: Callable[[float], float] | None = None,
 ) -> T:
-    """The attempt at the highest quality whose measure is at most ``limit``, or one that stays below
-    it by 0.1 % at most; with ``rough`` by 0.5 %, if that is soon found.
+    """The attempt at the highest quality whose measure is at most ``limit``, or one that stays
+    below it by 0.1 % at most; with ``rough`` by 0.5 %, if that is soon found.
 
     rough: as for `lowest_reaching`.
     """
