@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from neurocodec.coding.cdf import MAX_LEVELS, TOTAL, exp_table
 from neurocodec.coding.grid import LOGIT_STEP
@@ -31,9 +31,11 @@ WEIGHT_STEP, MEAN_STEP, SCALE_STEP = 1 / 8, 1 / 16, 1 / 8
 SCALES = (-20, 48)
 """Smallest and largest index of a scale: σ from 0.082 to 403."""
 
-_STEPS = round(1 / MEAN_STEP)
+_STEPS_BITS = 4
+_STEPS = 1 << _STEPS_BITS  # of a mean, to an integer
 _ONE = 1 << 18  # probability one of a component
-_SHARES = 1 << 12  # the weights of a mixture together
+_SHARES_BITS = 12
+_SHARES = 1 << _SHARES_BITS  # the weights of a mixture together
 _TO_CDF = 14  # bits that the product of both has more than an entry of a CDF
 _SUBSTEPS = 256  # of one σ in the table of the normal distribution
 _REACH = 6 * _SUBSTEPS  # beyond 6 σ nothing is left: Φ(-6) is 1e-9
@@ -67,6 +69,12 @@ def reciprocal_scales() -> NDArray[np.int64]:
     indices = range(SCALES[0], SCALES[1] + 1)
     scales = [round(unit * math.exp(-index * SCALE_STEP)) for index in indices]
     return _frozen(scales, np.int64)
+
+
+@cache
+def _odds() -> NDArray[np.int32]:
+    """floor(2**12 exp(-d / 8)) of a weight that lies d steps below the largest, down to 0."""
+    return _frozen(exp_table()[:: round(WEIGHT_STEP / LOGIT_STEP)] >> 12, np.int32)
 
 
 @dataclass(frozen=True)
@@ -108,10 +116,9 @@ def centres(indices: NDArray[np.int32]) -> NDArray[np.int64]:
     out = np.empty(len(indices), dtype=np.int64)
     for part in _blocks(len(indices), _ROWS):
         weights, means, _ = _parts(indices[part])
-        weights *= means
-        mean = weights.sum(axis=0)
+        mean = (weights * means).sum(axis=0)
         mean += _SHARES * _STEPS // 2
-        mean //= _SHARES * _STEPS
+        mean >>= _SHARES_BITS + _STEPS_BITS
         out[part] = mean
     return out
 
@@ -187,11 +194,11 @@ def _stretches(
     table = _shares()
     # The lower edge of symbol 0 lies at centre - ⌊L/2⌋ - 1/2; here in sixteenths, from the mean.
     edge = _STEPS * (centre - levels // 2) - _STEPS // 2 - means
-    whole = -(-edge // _STEPS)
+    whole = -(-edge >> _STEPS_BITS)
     sixteenth = _STEPS * whole - edge
     whole = whole.clip(-table.reach[scales] - levels, table.reach[scales])
     starts = table.start[scales] + table.width[scales] * sixteenth + whole + 1
-    return weights.astype(np.int32), starts
+    return weights, starts
 
 
 def _mixed(weights: NDArray[np.int32], shares: list[NDArray[np.int32]]) -> NDArray[np.uint32]:
@@ -215,7 +222,7 @@ def _entries(below: NDArray[np.uint32], levels: int, at: NDArray[np.uint32]) -> 
 
 def _parts(
     indices: NDArray[np.int32],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]:
     """Weights, 2**12 together, means in sixteenths, and rows of `reciprocal_scales`; (K, N) each.
 
     What rounding leaves of the weights goes to the largest, the first of them.
@@ -224,18 +231,22 @@ def _parts(
         raise InvalidArgument(
             f"mixtures have dtype {indices.dtype} and shape {indices.shape}: expected int32 (N, 3K)"
         )
-    weight, mean, scale = np.split(indices.T.astype(np.int64), 3)
-    distance = (weight.max(axis=0) - weight) * round(WEIGHT_STEP / LOGIT_STEP)
-    weight = exp_table().take(distance, mode="clip") >> 12
-    largest = weight.argmax(axis=0)
-    weight *= _SHARES
-    weight //= weight.sum(axis=0) // _SHARES
-    weight[largest, np.arange(len(largest))] += _SHARES - weight.sum(axis=0)
+    weight, mean, scale = np.split(np.ascontiguousarray(indices.T), 3)
+    largest = weight.max(axis=0)
+    odds = _odds().take(largest - weight, mode="clip")
+    # A quotient of such small integers is never rounded past the integer below it, and processors
+    # divide floats many at a time.
+    shares = (odds * float(_SHARES) / odds.sum(axis=0)).astype(np.int32)
+    rest = _SHARES - shares.sum(axis=0, dtype=np.int32)
+    for share, own in zip(shares, weight, strict=True):
+        first = own == largest
+        share += np.where(first, rest, 0)
+        rest[first] = 0
     low, high = SCALES
-    return weight, mean, scale.clip(low, high) - low
+    return shares, mean.astype(np.int64), scale.clip(low, high) - low
 
 
-def _frozen(values: list[int], dtype: DTypeLike) -> NDArray[Any]:
+def _frozen(values: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
     table = np.array(values, dtype=dtype)
     table.flags.writeable = False
     return table
