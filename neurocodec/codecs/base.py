@@ -201,6 +201,9 @@ class Codec(ABC):
         def score(original: np.ndarray, coded: Attempt) -> float:
             return metric(original, as_mode(coded.pixels(), photo.mode))
 
+        if name == "target MS-SSIM" and sample:
+            # Tiles too small for the metric say nothing of it: the picture itself is searched.
+            sample = sample if min(tiled.original.shape[:2]) >= metrics.MS_SSIM_MIN_SIDE else None
         return search.lowest_reaching(
             attempt, lambda a: score(photo.pixels, a), target, name,
             sample and (lambda quality: score(tiled.original, sample(quality))),

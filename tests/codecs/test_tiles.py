@@ -368,6 +368,14 @@ def test_an_encoder_out_of_memory_names_the_way_out(codec, photo, monkeypatch):
         codec.encode(photo)
 
 
+@pytest.mark.slow
+def test_a_target_of_ms_ssim_in_tiles_too_small_for_it(cvqn):
+    large = draw_photo(8, 180, 170)
+    data = cvqn.encode(large, target_msssim=0.3, tile_size=64)
+    assert container.read(data).tiling is not None
+    assert metrics.ms_ssim(np.asarray(large), np.asarray(cvqn.decode(data))) >= 0.3
+
+
 def test_best_effort_on_a_file_without_its_end(codec):
     coded, whole = _coded(codec)
     last = len(container.read(coded).tiling.parts[8])
