@@ -742,7 +742,7 @@ def heic_size() -> Iterable[bytes]:
     errors.CorruptStream, "does not begin as 8-bit grey of 24x20", chapter="Alpha and metadata",
 )  # fmt: skip
 def other_alpha() -> Iterable[bytes]:
-    sizes = ((20, 24), (1, 1), (2**15, 2**13))
+    sizes = ((20, 24), (1, 1), (2**15, 2**12))
     wrong = [_encoded("PNG", Image.new("L", size)) for size in sizes]
     modes = ("1", "P", "LA", "RGBA", "I;16")
     wrong += [_encoded("PNG", Image.new(mode, (24, 20))) for mode in modes]

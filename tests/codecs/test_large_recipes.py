@@ -40,6 +40,6 @@ def test_large_recipe_steps_and_round_trips(name, form):
         (16, 5),
         (8, 7),
     ]
-    coded = codec.attempt(codec.prepare(open_photo(image), importance=True), 50)
+    coded = codec.attempt(codec.prepare(open_photo(image)), 50)
     expected = coded.pixels()
     assert np.array_equal(np.asarray(codec.decode(data)), expected)

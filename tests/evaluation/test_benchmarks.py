@@ -51,7 +51,6 @@ def test_tables_go_between_the_marks(folder, anchors, tmp_path):
     names, values = (line.split("\t") for line in costs if not line.startswith("#"))
     spent = dict(zip(names, values, strict=True))
     assert spent["codec"] == "jpeg"
-    assert float(spent["encode s"]) > 0
     assert 20 < float(spent["decode MB"]) < 1000
     assert "| " + " | ".join(values) + " |" in text
 
