@@ -150,7 +150,8 @@ class CVQNCodec(Codec):
         return self._latent(indices, order, file.header.quality)
 
     def synthesise(self, latent: Tensor, header: container.Header) -> Tensor:
-        return self.model.synthesise(latent.contiguous(memory_format=torch.channels_last))
+        q = torch.tensor([header.quality], device=self.device)
+        return self.model.synthesise(latent.contiguous(memory_format=torch.channels_last), q)
 
     def estimate(self, file: container.NczFile) -> float:
         return self._read_symbols(file)[2]

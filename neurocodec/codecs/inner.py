@@ -15,9 +15,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
-from neurocodec.codecs import plainest
+from neurocodec.codecs import dead_zone, plainest
 from neurocodec.errors import CorruptStream, ImageTooLarge, InvalidArgument, MissingDependency
 from neurocodec.image.reading import check_size, one_line, read_image
+
+# Quality, and the dead zone at it: fine steps gain nothing, and eight bits blur what they tell. At
+# low rates 0.15, 0.2 and 0.25 take 7.6, 7.9 and 7.8 % fewer bytes at equal PSNR than none.
+DEAD_ZONE = ((50, 80), (0.2, 0.0))
 
 
 @dataclass(frozen=True)
@@ -114,9 +118,12 @@ def jpeg_tables(quality: float) -> list[list[int]]:
 
 
 def _save_jpeg(image: Image.Image, file: io.BytesIO, quality: float) -> None:
-    """Baseline or progressive, whichever is smaller: small pictures drown in the many tables of the
-    latter."""
+    """With a dead zone. Baseline or progressive, whichever is smaller: small pictures drown in the
+    many tables of the latter."""
     tables = jpeg_tables(quality)
+    zone = float(np.interp(quality, *DEAD_ZONE))
+    if zone:
+        image = dead_zone.quantized(image, tables, zone)
     attempts = []
     for progressive in (False, True):
         attempt = io.BytesIO()

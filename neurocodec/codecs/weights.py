@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
-from torch import nn
+from torch import Tensor, nn
 
 from neurocodec.codecs.comrec import ComRecCodec
 from neurocodec.codecs.cvqn import CVQNCodec
@@ -18,29 +18,46 @@ from neurocodec.nets.cvqn import CVQN, CVQNConfig
 from neurocodec.nets.vae import VAE, VAEConfig
 from neurocodec.plain import from_dict, to_dict
 
+SCALE = ".scale"  # a kernel of eight bits NAME has its scales beside it
+KERNEL = 4  # dimensions of a convolution's weight, at least
+
 
 class Kind(NamedTuple):
-    """``exact``: beginnings of the names of the tensors that keep single precision.
+    """``exact``, ``coarse``: beginnings of the names of the tensors that keep single precision, and
+    of those whose kernels get eight bits.
 
     Half precision costs nothing measurable in convolutions; gains and levels are few and exact.
+    Eight bits and a scale an output channel are enough for kernels that only correct what a block
+    transform, or an inner codec, gives.
     """
 
     networks: Any
     config: Any
     codec: Any
     exact: tuple[str, ...]
+    coarse: tuple[str, ...] = ()
 
 
 KINDS = {
     "cvqn": Kind(
-        CVQN, CVQNConfig, CVQNCodec, ("gain", "inverse_gain", "quantizers", "importance.weight")
+        CVQN,
+        CVQNConfig,
+        CVQNCodec,
+        exact=("gain", "inverse_gain", "quantizers", "importance.weight", "decoder.group_gains"),
+        coarse=("encoder", "decoder", "map", "context"),
     ),
-    "comrec": Kind(ComRec, ComRecConfig, ComRecCodec, ("dct.full_steps", "dct.half_steps")),
+    "comrec": Kind(
+        ComRec,
+        ComRecConfig,
+        ComRecCodec,
+        exact=("dct.full_steps", "dct.half_steps"),
+        coarse=("com", "rec", "dct.context"),
+    ),
     "vae": Kind(
         VAE,
         VAEConfig,
         VAECodec,
-        ("inverse_gain", "prior.gain", "prior.hyper_gain", "prior.log_unit"),
+        exact=("inverse_gain", "prior.gain", "prior.hyper_gain", "prior.log_unit"),
     ),
 }
 
@@ -50,10 +67,34 @@ def to_bytes(model: nn.Module) -> bytes:
     name, kind = next((n, kind) for n, kind in KINDS.items() if isinstance(model, kind.networks))
     tensors = {}
     for key, tensor in model.state_dict().items():
-        keep = key.startswith(kind.exact) or not tensor.is_floating_point()
-        tensors[key] = (tensor if keep else tensor.half()).contiguous().cpu()
+        if tensor.dim() >= KERNEL and key.startswith(kind.coarse):
+            tensors[key], tensors[key + SCALE] = in_eight_bits(tensor)
+        elif key.startswith(kind.exact) or not tensor.is_floating_point():
+            tensors[key] = tensor
+        else:
+            tensors[key] = tensor.half()
+    tensors = {key: tensor.contiguous().cpu() for key, tensor in tensors.items()}
     config = json.dumps(to_dict(model.config), sort_keys=True)
     return serialise(tensors, metadata={"codec": name, "config": config})
+
+
+def in_eight_bits(kernel: Tensor) -> tuple[Tensor, Tensor]:
+    """A kernel (out, in, …) -> int8 of its shape, within ±127, and float32 scales (out, 1, …)."""
+    rows = kernel.detach().flatten(1)
+    scale = rows.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny) / 127
+    shape = (-1, *[1] * (kernel.dim() - 1))
+    return (rows / scale).round().to(torch.int8).view(kernel.shape), scale.view(shape)
+
+
+def widened(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as they are stored -> in float32, integers that are no kernels as they are."""
+    found = {}
+    for name, tensor in tensors.items():
+        if name + SCALE in tensors:
+            found[name] = tensor.float() * tensors[name + SCALE]
+        elif not name.endswith(SCALE):
+            found[name] = tensor.float() if tensor.is_floating_point() else tensor
+    return found
 
 
 def model_from_bytes(data: bytes) -> nn.Module:
@@ -63,8 +104,7 @@ def model_from_bytes(data: bytes) -> nn.Module:
     kind = KINDS[metadata.get("codec", "cvqn")]
     with torch.random.fork_rng(devices=[]):  # the caller's random state is not ours to advance
         model: nn.Module = kind.networks(from_dict(kind.config, json.loads(metadata["config"])))
-    tensors = {name: t.float() if t.is_floating_point() else t for name, t in parse(data).items()}
-    model.load_state_dict(tensors, assign=True)
+    model.load_state_dict(widened(parse(data)), assign=True)
     return model
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -59,12 +59,22 @@ class ResidualChannelAttentionBlock(nn.Module):
             ChannelAttention(channels, attention),
         )
 
+    def add_nothing(self) -> None:
+        """Zero the last convolution, so that the block passes its input on."""
+        last = cast(nn.Conv2d, self.body[2])
+        nn.init.zeros_(last.weight)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
+
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
 
 
 class ResidualGroup(nn.Module):
-    """A run of RCABs closed by a 3×3 convolution, with a skip around the whole (RCAN, eq. 5)."""
+    """A run of RCABs closed by a 3×3 convolution, with a skip around the whole (RCAN, eq. 5).
+
+    Shape: x (B, C, H, W); weight of what is added to it, such as (B, C, 1, 1), default 1 -> as x.
+    """
 
     def __init__(self, channels: int, blocks: int, attention: AttentionForm = "sigmoid") -> None:
         super().__init__()
@@ -73,5 +83,6 @@ class ResidualGroup(nn.Module):
             nn.Conv2d(channels, channels, 3, padding=1),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
+    def forward(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        added = self.body(x)
+        return x + (added if weight is None else weight * added)

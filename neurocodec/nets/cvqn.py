@@ -28,7 +28,9 @@ class CVQNConfig:
     channels: int = 32
     encoder_features: tuple[int, int, int, int] = (4, 12, 24, 48)
     decoder_features: tuple[int, int, int, int] = (4, 12, 24, 48)
-    blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
+    encoder_blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
+    decoder_blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
+    quality_input: bool = False  # whether the decoder weighs its residual groups by the quality
     gdn: bool = True
     attention: AttentionForm = "sigmoid"
     groups: tuple[int, ...] = (8, 16, 8)
@@ -60,7 +62,7 @@ class Encoder(nn.Module):
         nexts = (*widths[1:], 4 * widths[-1])
         self.head = nn.Conv2d(3, widths[0], 3, padding=1)
         stages: list[nn.Module] = []
-        for width, following, blocks in zip(widths, nexts, config.blocks, strict=True):
+        for width, following, blocks in zip(widths, nexts, config.encoder_blocks, strict=True):
             inner = 4 * width
             stages.append(nn.PixelUnshuffle(2))
             if config.gdn:
@@ -78,15 +80,22 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """The mirror: four stages {convolution, residual group, GDN, pixel shuffle}, convolution."""
+    """The mirror: four stages {convolution, residual group, GDN, pixel shuffle}, convolution.
+
+    With ``quality_input``, what each residual group adds is weighed, channel by channel, by a gain
+    of the quality: coarse steps leave more to mend than fine ones.
+    Shape: latent (B, C, h, w), quality (B,) -> (B, 3, 16h, 16w).
+    """
 
     def __init__(self, config: CVQNConfig) -> None:
         super().__init__()
         widths = config.decoder_features
         stages: list[nn.Module] = []
         incoming = config.channels
-        for width, blocks in zip(reversed(widths), reversed(config.blocks), strict=True):
+        weights: list[nn.Module] = []
+        for width, blocks in zip(reversed(widths), reversed(config.decoder_blocks), strict=True):
             inner = 4 * width
+            weights.append(QualityGain(torch.ones(config.gain_anchors, inner)))
             stages.append(nn.Conv2d(incoming, inner, 3, padding=1))
             stages.append(ResidualGroup(inner, blocks, config.attention))
             if config.gdn:
@@ -94,10 +103,18 @@ class Decoder(nn.Module):
             stages.append(nn.PixelShuffle(2))
             incoming = width
         self.stages = nn.Sequential(*stages)
+        self.group_gains = nn.ModuleList(weights if config.quality_input else [])
         self.tail = nn.Conv2d(incoming, 3, 3, padding=1)
 
-    def forward(self, latent: Tensor) -> Tensor:
-        return self.tail(self.stages(latent))
+    def forward(self, latent: Tensor, quality: Tensor) -> Tensor:
+        gains = iter(self.group_gains)
+        features = latent
+        for stage in self.stages:
+            if self.group_gains and isinstance(stage, ResidualGroup):
+                features = stage(features, weight=next(gains)(quality))
+            else:
+                features = stage(features)
+        return self.tail(features)
 
 
 class Output(NamedTuple):
@@ -164,13 +181,13 @@ class CVQN(nn.Module):
             latent = latent + self.compand(F.conv2d(x, self.analysis_basis, stride=BLOCK))
         return latent, self.map(features) if self.map is not None else None
 
-    def synthesise(self, latent: Tensor) -> Tensor:
-        """Dequantized latent (B, C, h, w) -> x_hat (B, 3, H, W), not clipped."""
+    def synthesise(self, latent: Tensor, quality: Tensor) -> Tensor:
+        """Dequantized latent (B, C, h, w), quality (B,) -> x_hat (B, 3, H, W), not clipped."""
         if self.config.linear_path:
             latent = self.expand(latent)
             base = F.conv_transpose2d(latent, self.synthesis_basis, stride=BLOCK)
-            return self.decoder(latent) + base + 0.5
-        return self.decoder(latent) + 0.5
+            return self.decoder(latent, quality) + base + 0.5
+        return self.decoder(latent, quality) + 0.5
 
     def side(self, level: Tensor | None, quality: Tensor, like: Tensor) -> Tensor:
         """Side input of the context model: (B, 2, h, w), map level and quality, both in [0, 1]."""
@@ -220,4 +237,4 @@ class CVQN(nn.Module):
         bits = torch.stack(group_bits, dim=1)
 
         merged = torch.cat(values, dim=1)[:, torch.argsort(order)] * self.inverse_gain(quality)
-        return Output(self.synthesise(merged), bits.sum(dim=1), bits, nll, importance)
+        return Output(self.synthesise(merged, quality), bits.sum(dim=1), bits, nll, importance)

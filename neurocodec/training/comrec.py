@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pytorch_msssim import ms_ssim
+from pytorch_msssim import ms_ssim, ssim
 from torch import Generator, Tensor, nn
 
 from neurocodec.codecs.inner import INNERS, Inner, jpeg_tables
 from neurocodec.errors import InvalidArgument
 from neurocodec.nets.block_dct import filters
-from neurocodec.nets.comrec import ComRec
+from neurocodec.nets.comrec import ComRec, FastRecCNN
 from neurocodec.training.loss import Losses, geometric
 from neurocodec.training.recipe import ComRecRecipe
 from neurocodec.training.system import System, stratified
@@ -65,8 +65,13 @@ class ComRecSystem(System):
                 picture = model.compact(x, inner_quality) if half else x
             carried, bpp = through(self.inner, picture, asked)
             bpp = bpp / (4 if half else 1)
-        mse = _mse(model.restore(carried, inner_quality, half), x)
+        restored = model.restore(carried, inner_quality, half)
+        mse = _mse(restored, x)
         total = torch.log10(mse + NEARLY_NOTHING)
+        if self.config.loss.similarity_share:
+            similarity = ssim(restored, x, data_range=1.0, size_average=False)
+            unlike = torch.log10(1 - similarity + NEARLY_NOTHING)
+            total = total + self.config.loss.similarity_share * unlike
         if compacting and self.config.loss.rate_share:
             total = total + self.config.loss.rate_share * torch.log(activity(picture, asked))
         total = total.mean()
@@ -113,7 +118,8 @@ class ComRecSystem(System):
 
     def begin(self, model: ComRec, other: Any, where: str) -> None:
         """Networks trained around another inner codec are a good start: the tables and context of
-        `dct` then begin afresh."""
+        `dct` then begin afresh. The fast RecCNN may have further blocks, which begin as if they
+        were not there."""
         shapes = {name: value.shape for name, value in model.state_dict().items()}
         fits = isinstance(other, ComRec) and all(
             shapes.get(name) == value.shape
@@ -128,6 +134,9 @@ class ComRecSystem(System):
             if shapes.get(name) == value.shape
         }
         model.load_state_dict(state, strict=False)
+        if isinstance(model.rec, FastRecCNN):
+            for block in model.rec.blocks[len(other.rec.blocks) :]:
+                block.add_nothing()
 
     def after_step(
         self, model: ComRec, average: ComRec, epochs: float, crops: Tensor | None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor, nn
 
 from neurocodec.errors import InvalidArgument
+from neurocodec.nets.attention import ResidualGroup
 from neurocodec.nets.cvqn import CVQN, CVQNConfig, Output
 from neurocodec.training.loss import Losses, rate_distortion
 from neurocodec.training.recipe import CVQNRecipe, LossConfig
@@ -50,16 +51,27 @@ class CVQNSystem(System):
         return judge_rates(model, crops)
 
     def begin(self, model: CVQN, other: Any, where: str) -> None:
-        """The recipe's model may have further groups of channels behind those of the file: they
-        begin afresh, beside what the file has learned."""
+        """The recipe's model may have more than the file: further groups of channels behind its
+        own, further blocks in a stage, gains in the decoder. They begin afresh, the groups of
+        channels beside what the file has learned, the others as if they were not there."""
         if not isinstance(other, CVQN) or not grows_from(model.config, other.config):
             raise InvalidArgument(
                 f"{where} holds networks of another shape than the recipe's: they may differ in "
-                "groups appended to those of the file, and in nothing else"
+                "appended groups and blocks and in gains of the decoder, and in nothing else"
             )
+        closing = {}  # the convolution behind the blocks of a residual group
+        for name, group in other.named_modules():
+            if isinstance(group, ResidualGroup):
+                body = cast(ResidualGroup, model.get_submodule(name)).body
+                count = len(group.body) - 1
+                closing[f"{name}.body.{count}"] = f"{name}.body.{len(body) - 1}"
+                for block in body[count:-1]:
+                    block.add_nothing()
         state = model.state_dict()
         for name, value in other.state_dict().items():
-            state[name][tuple(slice(size) for size in value.shape)] = value
+            module, dot, tensor = name.rpartition(".")
+            target = state[closing.get(module, module) + dot + tensor]
+            target[tuple(slice(size) for size in value.shape)] = value
 
     def after_step(self, model: CVQN, average: CVQN, epochs: float, crops: Tensor | None) -> None:
         if model.config.importance == "re" and epochs % self.config.refresh_importance == 0:
@@ -80,15 +92,25 @@ def map_penalty(output: Output, x: Tensor, config: LossConfig) -> Tensor:
 
 
 def grows_from(larger: CVQNConfig, smaller: CVQNConfig) -> bool:
-    """Whether ``larger`` is ``smaller``, or differs only in groups appended to those it has."""
+    """Whether ``larger`` is ``smaller``, or differs only in groups and blocks appended to those it
+    has, and in a decoder that is told the quality."""
     count = len(smaller.groups)
-    if larger.groups[:count] != smaller.groups:
+    if larger.groups[:count] != smaller.groups or larger.quality_input < smaller.quality_input:
         return False
+    for ours, theirs in (
+        (larger.encoder_blocks, smaller.encoder_blocks),
+        (larger.decoder_blocks, smaller.decoder_blocks),
+    ):
+        if any(more < less for more, less in zip(ours, theirs, strict=True)):
+            return False
     shared = dataclasses.replace(
         larger,
         channels=smaller.channels,
         groups=smaller.groups,
         levels=larger.levels[:count],
         context=dataclasses.replace(larger.context, passes=larger.context.passes[:count]),
+        encoder_blocks=smaller.encoder_blocks,
+        decoder_blocks=smaller.decoder_blocks,
+        quality_input=smaller.quality_input,
     )
     return shared == smaller

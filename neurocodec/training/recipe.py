@@ -73,6 +73,7 @@ class ComRecLossConfig:
     rate_share: weight of the logarithm of a rate, guessed from the compact picture's DCT, in what
     ComCNN learns; without it, it learns to make pictures that cost more than they gain. About
     0.3 is what a tenfold squared error is worth in rates e-fold apart.
+    similarity_share: weight of the logarithm of 1 − SSIM beside that of the squared error.
     half_share: share of batches in which the inner codec carries the compact picture, and
     half_until: their highest quality.
     """
@@ -83,6 +84,7 @@ class ComRecLossConfig:
     alternate: tuple[int, int] = (300, 100)
     straight_through: bool = False
     rate_share: float = 0.3
+    similarity_share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,22 @@ def test_residual_blocks_evaluate_their_body_once():
     assert calls == ["block", "block", "group", "group"]
 
 
+def test_a_block_that_adds_nothing_passes_its_input_on_and_still_learns():
+    block = ResidualChannelAttentionBlock(4)
+    block.add_nothing()
+    x = torch.randn(2, 4, 5, 3)
+    assert torch.equal(block(x), x)
+    (block(x) * torch.randn_like(x)).sum().backward()
+    assert block.body[2].weight.grad.abs().max() > 0
+
+
+def test_what_a_group_adds_can_be_weighed_channel_by_channel():
+    group = ResidualGroup(4, 1)
+    x, weight = torch.randn(2, 4, 5, 3), torch.rand(2, 4, 1, 1)
+    torch.testing.assert_close(group(x, weight) - x, weight * group.body(x))
+    assert torch.equal(group(x, torch.zeros(2, 4, 1, 1)), x)
+
+
 def test_gdn_follows_its_formula_and_the_inverse_multiplies():
     gdn, inverse = GDN(3, gamma_init=0.5), GDN(3, inverse=True, gamma_init=0.5)
     x = torch.tensor([2.0, -1.0, 0.5]).view(1, 3, 1, 1)

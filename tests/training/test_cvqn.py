@@ -67,7 +67,9 @@ def test_appended_groups_leave_the_outputs_of_the_old_ones(grown):
     quality = torch.tensor([20.0, 80.0])
     torch.testing.assert_close(large.gain(quality)[:, :12], small.gain(quality))
     zeros = torch.zeros(2, 6, 3, 4)
-    torch.testing.assert_close(large.synthesise(torch.cat([old, zeros], 1)), small.synthesise(old))
+    torch.testing.assert_close(
+        large.synthesise(torch.cat([old, zeros], 1), quality), small.synthesise(old, quality)
+    )
     values = [torch.randint(-1, 2, (2, n, 3, 4)).float() for n in LARGE.groups]
     side = torch.rand(2, 2, 3, 4)
     mus = [quantizer.mu for quantizer in large.levels]
@@ -89,6 +91,31 @@ def test_the_new_groups_begin_afresh(grown):
         taken[tuple(slice(size) for size in old.shape)] = True
         assert torch.equal(after[name][taken], old.flatten()), name
         assert torch.equal(after[name][~taken], value[~taken]), name
+
+
+DEEPER = {"encoder_blocks": [1, 2, 1, 1], "decoder_blocks": [2, 1, 1, 3], "quality_input": True}
+
+
+@torch.no_grad()
+def test_appended_blocks_and_the_decoders_gains_change_nothing_yet():
+    small = trained(SMALL)
+    system = CVQNSystem(recipe.build({**TINY, "model": {**TINY["model"], **DEEPER}}))
+    deeper = system.build().eval()
+    system.begin(deeper, small, "weights")
+    x, quality = torch.rand(2, 3, 48, 64), torch.tensor([3.0, 90.0])
+    old, new = small(x, quality), deeper(x, quality)
+    torch.testing.assert_close(new.x_hat, old.x_hat)
+    torch.testing.assert_close(new.bits, old.bits)
+    # They are there: what they do shows as soon as they are trained.
+    deeper.decoder.group_gains[1].log_gain += 0.5
+    assert not torch.allclose(deeper(x, quality).x_hat, old.x_hat, atol=1e-4)
+
+
+@pytest.mark.parametrize("change", DEEPER)
+def test_blocks_and_gains_are_not_lost(change):
+    deeper = recipe.build({**TINY, "model": {**TINY["model"], change: DEEPER[change]}}).model
+    assert grows_from(deeper, SMALL)
+    assert not grows_from(SMALL, deeper)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_shipped_recipes_read_and_print_themselves(name, tmp_path):
 def test_paper_is_as_published():
     paper = recipe.load(FOLDER / "paper.yaml")
     assert paper.model.encoder_features == (32, 64, 128, 192)
-    assert paper.model.blocks == (6, 6, 6, 6)
+    assert paper.model.encoder_blocks == (6, 6, 6, 6)
     assert (paper.model.groups, paper.model.levels) == ((8, 16, 8), (3, 5, 7))
     assert (paper.data.batch, paper.epochs) == (32, 400)
     assert paper.optimizer.milestones == (200, 300, 350)
@@ -46,7 +46,7 @@ def test_paper_is_as_published():
         ({"steps": True}, "expected int"),
         ({"model": {"attention": "global"}}, "model.attention: 'global' is not one of sigmoid"),
         ({"model": {"groups": 5}}, "model.groups: expected a list"),
-        ({"model": {"blocks": [1, 2]}}, "expected 4 values, found 2"),
+        ({"model": {"decoder_blocks": [1, 2]}}, "expected 4 values, found 2"),
         ({"model": {"channels": 33}}, "do not add up to 33"),
         ({"model": {"levels": [3, 5]}}, "one entry a group"),
         ({"model": [1]}, "expected a mapping"),
