@@ -165,9 +165,14 @@ def test_auto_takes_full_size_from_the_switch_on(inner, photo):
         assert header.arrangement == Arrangement.REC
 
 
-@pytest.mark.parametrize("gain", [0.9, 1.1])
-def test_auto_below_the_switch_takes_what_gains_more_than_it_costs(gain, monkeypatch, photo):
-    codec = codec_for("jpeg")
+@pytest.mark.parametrize(
+    ("gain", "margin", "full"), [(0.9, 0.0, False), (1.1, 0.0, True), (1.1, 0.5, False)]
+)
+def test_auto_below_the_switch_takes_what_gains_more_than_it_costs(
+    gain, margin, full, monkeypatch, photo
+):
+    """The margin is asked for on top; a tenth of two rates is about 0.23 dB."""
+    codec = ComRecCodec(codec_for("jpeg").model, margin_db=margin)
     plain = codec._attempt
     decibels = gain * SLOPE * math.log(2)
     exact = open_photo(photo).pixels
@@ -183,7 +188,7 @@ def test_auto_below_the_switch_takes_what_gains_more_than_it_costs(gain, monkeyp
 
     monkeypatch.setattr(codec, "_attempt", fake)
     chosen = codec.attempt(codec.prepare(open_photo(photo)), 20)
-    assert len(chosen.data) == (400 if gain > 1 else 200)
+    assert len(chosen.data) == (400 if full else 200)
 
 
 def test_auto_tries_nothing_at_the_lowest_rates(monkeypatch, photo):

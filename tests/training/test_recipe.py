@@ -14,9 +14,11 @@ from neurocodec.training.run import system_of
 
 MODELS = Path(__file__).parents[2] / "models"
 FOLDER = MODELS / "cvqn"
-SHIPPED = ["cvqn/recipe", "cvqn/paper", "cvqn/thesis"] + [
-    f"{name}/recipe" for name in ("comrec", "comrec-jpeg", "comrec-webp")
-]
+SHIPPED = sorted(
+    f"{path.parent.name}/{path.stem}"
+    for path in MODELS.glob("*/*.yaml")
+    if path.name != "model.yaml"
+)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
