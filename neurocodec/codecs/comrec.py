@@ -45,8 +45,8 @@ class ComRecCodec(Codec):
     """Encodes and decodes with one set of weights; safe to share between threads.
 
     model: the networks, in float32. rate_aware: nats of a coefficient's cost against squared
-    steps of its error, see `_quantize`. margin_db: by how much full size has to be better than half,
-    for `auto`: at equal PSNR, half keeps more structure (SSIM).
+    steps of its error, see `_quantize`. margin_db: by how much full size has to be better than half
+    for `auto` to take it: at equal PSNR, half keeps more structure (SSIM).
     """
 
     codec_id = layout.COMREC
