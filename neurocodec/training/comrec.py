@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from neurocodec.codecs.inner import INNERS, Inner, jpeg_tables
 from neurocodec.errors import InvalidArgument
 from neurocodec.nets.block_dct import filters
-from neurocodec.nets.comrec import ComRec, FastRecCNN
+from neurocodec.nets.comrec import Block, ComRec, FastRecCNN
 from neurocodec.training.loss import Losses, geometric
 from neurocodec.training.recipe import ComRecRecipe
 from neurocodec.training.system import System, stratified
@@ -135,8 +135,8 @@ class ComRecSystem(System):
         }
         model.load_state_dict(state, strict=False)
         if isinstance(model.rec, FastRecCNN):
-            for block in model.rec.blocks[len(other.rec.blocks) :]:
-                block.add_nothing()
+            for block in list(model.rec.blocks)[len(other.rec.blocks) :]:
+                cast(Block, block).add_nothing()
 
     def after_step(
         self, model: ComRec, average: ComRec, epochs: float, crops: Tensor | None

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from neurocodec.errors import InvalidArgument
-from neurocodec.nets.attention import ResidualGroup
+from neurocodec.nets.attention import ResidualChannelAttentionBlock, ResidualGroup
 from neurocodec.nets.cvqn import CVQN, CVQNConfig, Output
 from neurocodec.training.loss import Losses, rate_distortion
 from neurocodec.training.recipe import CVQNRecipe, LossConfig
@@ -65,8 +65,8 @@ class CVQNSystem(System):
                 body = cast(ResidualGroup, model.get_submodule(name)).body
                 count = len(group.body) - 1
                 closing[f"{name}.body.{count}"] = f"{name}.body.{len(body) - 1}"
-                for block in body[count:-1]:
-                    block.add_nothing()
+                for block in list(body)[count:-1]:
+                    cast(ResidualChannelAttentionBlock, block).add_nothing()
         state = model.state_dict()
         for name, value in other.state_dict().items():
             module, dot, tensor = name.rpartition(".")
