@@ -33,21 +33,21 @@ Variants = Mapping[str, recipe.CVQNRecipe] | Mapping[str, recipe.VAERecipe]
 
 
 def base(steps: int) -> recipe.CVQNRecipe:
-    """The shipped recipe on fewer channels and smaller batches."""
-    shipped = recipe.load(MODELS / "cvqn" / "recipe.yaml")
-    assert isinstance(shipped, recipe.CVQNRecipe)
+    """The recipe that cvqn began with, on fewer channels and smaller batches."""
+    first = recipe.load(MODELS / "cvqn" / "first.yaml")
+    assert isinstance(first, recipe.CVQNRecipe)
     model = replace(
-        shipped.model,
+        first.model,
         channels=CHANNELS,
         groups=(4, 12, 16, 32),
-        levels=shipped.model.levels[:4],
-        context=replace(shipped.model.context, passes=shipped.model.context.passes[:4]),
+        levels=first.model.levels[:4],
+        context=replace(first.model.context, passes=first.model.context.passes[:4]),
         map_levels=0,
         encoder_features=(4, 8, 16, 32),
         decoder_features=(4, 8, 16, 32),
     )
     return replace(
-        shipped,
+        first,
         name="base",
         model=model,
         steps=steps,
@@ -116,18 +116,26 @@ VARIANTS: dict[str, Callable[[int], Variants]] = {"cvqn": cvqn_variants, "vae": 
 @click.option("--seeds", default=1, show_default=True)
 @click.option("--photos", default=400, show_default=True, help="Photographs used of the folders.")
 @click.option("--codec", type=click.Choice(list(VARIANTS)), default="cvqn", show_default=True)
+@click.option("--only", multiple=True, help="Variants to train beside the first, by name.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="TSV to write.")
 def main(
-    folders: tuple[str, ...], steps: int, seeds: int, photos: int, codec: str, out: Path
+    folders: tuple[str, ...],
+    steps: int,
+    seeds: int,
+    photos: int,
+    codec: str,
+    only: tuple[str, ...],
+    out: Path,
 ) -> None:
     """Train every variant and write its rate, quality and BD-rate against the first."""
+    variants = chosen(VARIANTS[codec](steps), only)
     decoded = data.decode(data.list_photos(folders)[:photos], 176)
     reference: Rows = []
     alone: Rows = []
     with open(out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
         table.writerow(["variant", "seed", "quality", "bpp", "psnr", "ms_ssim", "bd_rate_percent"])
-        for name, variant in VARIANTS[codec](steps).items():
+        for name, variant in variants.items():
             for seed in range(seeds):
                 trainer = Trainer(replace(variant, seed=seed), decoded)
                 while trainer.step < steps:
@@ -147,6 +155,17 @@ def main(
 
 
 Rows = list[dict[str, Any]]
+
+
+def chosen(variants: Variants, only: tuple[str, ...]) -> Variants:
+    """The first variant and those asked for, all where none is. Raises BadParameter."""
+    base, *others = variants
+    unknown = [name for name in only if name not in others]
+    if unknown:
+        raise click.BadParameter(
+            f"no variant {unknown[0]!r}: use one of {', '.join(others)}", param_hint="--only"
+        )
+    return {name: variants[name] for name in (base, *(only or others))}  # type: ignore[return-value]
 
 
 def trained_on(variant: recipe.AnyRecipe, rows: Rows) -> Rows:

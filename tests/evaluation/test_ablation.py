@@ -1,8 +1,9 @@
 """Every variant of the ablations is a recipe whose networks can be built."""
 
+import click
 import pytest
 
-from benchmarks.ablation import SINGLE_RATES, VARIANTS, compared, trained_on
+from benchmarks.ablation import SINGLE_RATES, VARIANTS, chosen, compared, trained_on
 from neurocodec.nets.cvqn import CVQN
 from neurocodec.nets.vae import VAE
 from neurocodec.training.system import VALIDATION_QUALITIES
@@ -16,6 +17,15 @@ def test_variants_differ_and_can_be_built(codec, networks):
     assert len({str(one) for one in recipes}) == len(recipes)
     for one in recipes:
         networks(one.model)
+
+
+def test_variants_can_be_chosen_beside_the_first():
+    variants = VARIANTS["cvqn"](7)
+    base = next(iter(variants))
+    assert chosen(variants, ()) == variants
+    assert list(chosen(variants, ("importance re",))) == [base, "importance re"]
+    with pytest.raises(click.BadParameter, match="no variant 'importance'"):
+        chosen(variants, ("importance",))
 
 
 def test_variants_of_vae_code_the_same_latent():
