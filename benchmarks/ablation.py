@@ -159,13 +159,14 @@ Rows = list[dict[str, Any]]
 
 def chosen(variants: Variants, only: tuple[str, ...]) -> Variants:
     """The first variant and those asked for, all where none is. Raises BadParameter."""
-    base, *others = variants
-    unknown = [name for name in only if name not in others]
+    unknown = [name for name in only if name not in variants]
     if unknown:
         raise click.BadParameter(
-            f"no variant {unknown[0]!r}: use one of {', '.join(others)}", param_hint="--only"
+            f"no variant {unknown[0]!r}: use one of {', '.join(variants)}", param_hint="--only"
         )
-    return {name: variants[name] for name in (base, *(only or others))}  # type: ignore[return-value]
+    first = next(iter(variants))
+    wanted = dict.fromkeys((first, *(only or variants)))
+    return {name: variants[name] for name in wanted}  # type: ignore[return-value]
 
 
 def trained_on(variant: recipe.AnyRecipe, rows: Rows) -> Rows:

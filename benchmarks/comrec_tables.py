@@ -21,7 +21,7 @@ SCORES = {"psnr": "PSNR", "psnr_luma": "PSNR, luma", "ssim": "SSIM", "ssim_luma"
 
 INSIDE_NOTE = (
     f"`{INSIDE}` is JPEG alone with the settings that it has inside of ours, quantization tables "
-    "above all: what goes beyond it is owed to the networks."
+    "and a dead zone: what goes beyond it is owed to the networks."
 )
 
 

@@ -19,6 +19,7 @@ from scipy.stats import spearmanr
 import neurocodec
 from neurocodec import container
 from neurocodec.container import CVQNHeader
+from neurocodec.errors import InvalidArgument, NczError
 from neurocodec.evaluation import metrics
 from neurocodec.nets.cvqn import STRIDE
 
@@ -34,9 +35,14 @@ def detail(pixels: np.ndarray) -> np.ndarray:
 
 
 def levels(data: bytes) -> np.ndarray | None:
-    """The map in a file, (rows, cols) uint8; None where it is the same everywhere."""
-    header = container.read(data).header
-    assert isinstance(header, CVQNHeader)
+    """The map in a file of one tile, (rows, cols) uint8; None where it is the same everywhere.
+
+    Raises InvalidArgument for files of other codecs and of more tiles.
+    """
+    file = container.read(data)
+    header = file.header
+    if not isinstance(header, CVQNHeader) or file.tiling is not None:
+        raise InvalidArgument("no importance map: use a file of codec cvqn, of one tile")
     found = header.importance
     if found is None:
         return None
@@ -50,11 +56,19 @@ def levels(data: bytes) -> np.ndarray | None:
 @click.option("--out", type=click.Path(path_type=Path), default=DOCS / "importance_map.png")
 def main(image: Path, model: str, quality: float, out: Path) -> None:
     """Measure and draw."""
+    try:
+        measure(image, model, quality, out)
+    except NczError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def measure(image: Path, model: str, quality: float, out: Path) -> None:
+    """Print the figures of one picture, and draw."""
     with Image.open(image) as opened:
         pixels = np.asarray(opened.convert("RGB"))
     codec = neurocodec.load(model)
     files = {
-        name: codec.encode(pixels, quality, importance=use)
+        name: codec.encode(pixels, quality, importance=use, tile_size=0)
         for name, use in (("with", True), ("without", False))
     }
     for name, data in files.items():
@@ -65,7 +79,7 @@ def main(image: Path, model: str, quality: float, out: Path) -> None:
         )
     found = levels(files["with"])
     if found is None:
-        raise click.ClickException("the map has one level everywhere: there is nothing to draw")
+        raise InvalidArgument("the map has one level everywhere: there is nothing to draw")
     rough = detail(pixels)
     found = found[: rough.shape[0], : rough.shape[1]]
     correlation = spearmanr(rough.ravel(), found.ravel()).statistic

@@ -22,6 +22,8 @@ DEFAULT = "vae"
 WITH_MAP = "cvqn"
 """The default where a region of interest or an importance map is asked for."""
 WEIGHTS = "weights.safetensors"
+RETIRED = (1, 3, 5, 6, 7)
+"""Wire ids of weights that were replaced before the first release; never given again."""
 FOREIGN = 65535
 """The wire id that no shipped model gets: files of weights that no release has."""
 
@@ -88,6 +90,11 @@ def by_wire_id(wire_id: int) -> ModelInfo:
         raise UnknownModel(
             "the file was made with weights that no release has: decode it with the codec of those "
             "weights (neurocodec.interop)"
+        )
+    if wire_id in RETIRED:
+        raise UnknownModel(
+            f"the file needs model {wire_id}, weights from before the first release that no "
+            "release has: encode the picture again"
         )
     raise UnknownModel(
         f"the file needs model {wire_id}, which this release does not have: update neurocodec"

@@ -123,6 +123,24 @@ def test_unknown_models_are_refused_by_name():
         zoo.by_wire_id(12345)
 
 
+def test_files_of_weights_from_before_the_first_release_are_refused_by_name():
+    for wire_id in zoo.RETIRED:
+        with pytest.raises(
+            UnknownModel, match=f"needs model {wire_id}, .*encode the picture again"
+        ):
+            zoo.by_wire_id(wire_id)
+
+
+def test_wire_ids_are_never_given_twice():
+    recipes = [
+        recipe.load(path) for path in zoo.folder().glob("*/*.yaml") if path.name != "model.yaml"
+    ]
+    given = [one.wire_id for one in recipes if one.wire_id]
+    assert len(set(given)) == len(given)
+    assert not set(given) & {*zoo.RETIRED, zoo.FOREIGN}
+    assert {model.wire_id for model in zoo.models()} <= set(given)
+
+
 def test_damaged_weights_are_refused(own_zoo):
     path = own_zoo / "cvqn" / zoo.WEIGHTS
     data = bytearray(path.read_bytes())

@@ -35,6 +35,7 @@ def networks() -> dict[str, tuple[int, torch.nn.Module, list[str]]]:
     cvqn = CVQNConfig(
         channels=5, encoder_features=(1, 1, 2, 2), decoder_features=(1, 1, 2, 2), groups=(2, 3),
         levels=(31, 15), importance="se", map_levels=4, context=context, gdn=False,
+        decoder_blocks=(1, 2, 1, 1), quality_input=True,
     )  # fmt: skip
     dct = BlockDCTConfig(context=ContextConfig((1, 1, 1, 1, 1), features=2, hidden=4, rank=2))
     vae = VAEConfig(

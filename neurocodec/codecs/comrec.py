@@ -45,8 +45,8 @@ class ComRecCodec(Codec):
     """Encodes and decodes with one set of weights; safe to share between threads.
 
     model: the networks, in float32. rate_aware: nats of a coefficient's cost against squared
-    steps of its error, see `_quantize`. margin_db: by how much full size has to be better than half
-    for `auto` to take it: at equal PSNR, half keeps more structure (SSIM).
+    steps of its error, see `_quantize`. prefer_half_db: by how much full size has to be better than
+    half for `auto` to take it: at equal PSNR, half keeps more structure (SSIM).
     """
 
     codec_id = layout.COMREC
@@ -62,11 +62,11 @@ class ComRecCodec(Codec):
         digest: bytes = bytes(4),
         device: str | torch.device = "cpu",
         rate_aware: float = 0.06,
-        margin_db: float = 0.0,
+        prefer_half_db: float = 0.0,
     ) -> None:
         super().__init__(name=name, wire_id=wire_id, digest=digest, device=device)
         self.rate_aware = rate_aware
-        self.margin_db = margin_db
+        self.prefer_half_db = prefer_half_db
         self.model = model.to(self.device).eval().requires_grad_(False)
         self.model.com.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.rec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -160,7 +160,7 @@ class ComRecCodec(Codec):
         )
         gain = score[Arrangement.REC] - score[Arrangement.BOTH]
         rate = SLOPE * math.log(size[Arrangement.REC] / size[Arrangement.BOTH])
-        return tried[Arrangement.REC if gain > rate + self.margin_db else Arrangement.BOTH]
+        return tried[Arrangement.REC if gain > rate + self.prefer_half_db else Arrangement.BOTH]
 
     @torch.no_grad()
     def _attempt(self, prepared: Prepared, quality: float, arrangement: Arrangement) -> Attempt:

@@ -4,7 +4,7 @@ Uniform rounding is not what costs least: a coefficient a little above half a st
 squared error than its bits are worth elsewhere (Sullivan, "Efficient scalar quantization of
 exponential and Laplacian random variables", IEEE Trans. Inf. Theory 42, 1996). Pillow's encoder
 rounds uniformly, but if it is given a picture that is what a decoder would show of the wanted
-coefficients, it finds just these.
+coefficients, it finds these: all but a few where the picture is black, white, or cut by its border.
 """
 
 from __future__ import annotations

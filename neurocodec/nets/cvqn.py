@@ -92,10 +92,10 @@ class Decoder(nn.Module):
         widths = config.decoder_features
         stages: list[nn.Module] = []
         incoming = config.channels
-        weights: list[nn.Module] = []
+        gains: list[nn.Module] = []
         for width, blocks in zip(reversed(widths), reversed(config.decoder_blocks), strict=True):
             inner = 4 * width
-            weights.append(QualityGain(torch.ones(config.gain_anchors, inner)))
+            gains.append(QualityGain(torch.ones(config.gain_anchors, inner)))
             stages.append(nn.Conv2d(incoming, inner, 3, padding=1))
             stages.append(ResidualGroup(inner, blocks, config.attention))
             if config.gdn:
@@ -103,7 +103,7 @@ class Decoder(nn.Module):
             stages.append(nn.PixelShuffle(2))
             incoming = width
         self.stages = nn.Sequential(*stages)
-        self.group_gains = nn.ModuleList(weights if config.quality_input else [])
+        self.group_gains = nn.ModuleList(gains if config.quality_input else [])
         self.tail = nn.Conv2d(incoming, 3, 3, padding=1)
 
     def forward(self, latent: Tensor, quality: Tensor) -> Tensor:

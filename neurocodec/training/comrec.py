@@ -127,7 +127,10 @@ class ComRecSystem(System):
             if not name.startswith("dct.")
         )
         if not fits:
-            raise InvalidArgument(f"{where} holds networks of another shape than the recipe's")
+            raise InvalidArgument(
+                f"{where} holds networks of another shape than the recipe's: they may differ in "
+                "the inner codec and in appended blocks of RecCNN, and in nothing else"
+            )
         state = {
             name: value
             for name, value in other.state_dict().items()

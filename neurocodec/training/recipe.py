@@ -73,7 +73,8 @@ class ComRecLossConfig:
     rate_share: weight of the logarithm of a rate, guessed from the compact picture's DCT, in what
     ComCNN learns; without it, it learns to make pictures that cost more than they gain. About
     0.3 is what a tenfold squared error is worth in rates e-fold apart.
-    similarity_share: weight of the logarithm of 1 − SSIM beside that of the squared error.
+    similarity_share: weight of the logarithm of 1 − SSIM beside that of the squared error; not for
+    `dct`.
     half_share: share of batches in which the inner codec carries the compact picture, and
     half_until: their highest quality.
     """

@@ -172,7 +172,7 @@ def test_auto_below_the_switch_takes_what_gains_more_than_it_costs(
     gain, margin, full, monkeypatch, photo
 ):
     """The margin is asked for on top; a tenth of two rates is about 0.23 dB."""
-    codec = ComRecCodec(codec_for("jpeg").model, margin_db=margin)
+    codec = ComRecCodec(codec_for("jpeg").model, prefer_half_db=margin)
     plain = codec._attempt
     decibels = gain * SLOPE * math.log(2)
     exact = open_photo(photo).pixels

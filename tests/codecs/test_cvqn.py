@@ -143,6 +143,33 @@ def test_roi_spends_bits_inside_the_mask(codec, large):
     assert psnr(guided[outside], original[outside]) < psnr(plain[outside], original[outside]) - 0.5
 
 
+def test_the_decoder_is_told_the_quality_of_the_file(photo):
+    codec = build(quality_input=True, decoder_blocks=(1, 2, 1, 1))
+    with torch.no_grad():
+        for parameter in codec.model.decoder.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+    for quality in (5, 95):
+        data = codec.encode(photo, quality)
+        latent = codec.read_latent(container.read(data))
+        for told in (quality, 50):
+            with torch.no_grad():
+                shown = codec.model.synthesise(latent, torch.tensor([float(told)]))[0]
+            pixels = (shown.clamp(0, 1) * 255).permute(1, 2, 0).numpy()[:70, :100]
+            off = np.abs(np.asarray(codec.decode(data)).astype(float) - pixels).max()
+            assert (off < 0.6) == (told == quality)
+
+
+def test_a_batch_of_qualities_is_synthesised_as_each_alone():
+    model = build(quality_input=True).model
+    with torch.no_grad():
+        for parameter in model.decoder.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+        latent, quality = torch.randn(2, 24, 3, 4), torch.tensor([5.0, 95.0])
+        together = model.synthesise(latent, quality)
+        alone = [model.synthesise(latent[k : k + 1], quality[k : k + 1]) for k in (0, 1)]
+    torch.testing.assert_close(together, torch.cat(alone))
+
+
 def test_roi_needs_a_map(photo):
     plain = build(map_levels=0)
     for options in ({"roi": photo}, {"importance": True}):

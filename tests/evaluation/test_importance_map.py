@@ -1,4 +1,4 @@
-"""benchmarks.importance_map: detail by hand, and a run on a picture of two halves."""
+"""benchmarks.importance_map: detail by hand, a map that is known, and what cannot be drawn."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 import neurocodec
-from benchmarks.importance_map import detail, levels, main
+from benchmarks import importance_map
+from benchmarks.importance_map import detail, draw, levels, main
+from neurocodec.errors import InvalidArgument
 
 
 def test_detail_is_the_deviation_of_luma_in_whole_blocks():
@@ -19,31 +21,62 @@ def test_detail_is_the_deviation_of_luma_in_whole_blocks():
 
 
 @pytest.fixture
-def halves() -> Image.Image:
-    """Smooth on the left, noise on the right."""
-    pixels = np.full((96, 128, 3), 120, np.uint8)
-    pixels[:, 64:] = np.random.default_rng(0).integers(0, 255, (96, 64, 3))
-    return Image.fromarray(pixels)
+def halves(tmp_path) -> np.ndarray:
+    """Smooth on the left, noise on the right; saved as in.png."""
+    pixels = np.full((176, 192, 3), 120, np.uint8)
+    pixels[:, 96:] = np.random.default_rng(0).integers(0, 255, (176, 96, 3))
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    return pixels
 
 
 def test_a_file_gives_its_map(halves):
     mask = np.zeros((2, 2), np.uint8)
     mask[:, 1] = 255
     found = levels(neurocodec.encode(halves, roi=mask))
-    assert found.shape == (6, 8)
+    assert found.shape == (11, 12)
     assert (found[:, -1] > found[:, 0]).all()
     assert levels(neurocodec.encode(halves, "cvqn")) is None
+    for data in (
+        neurocodec.encode(halves, "vae"),
+        neurocodec.encode(halves, roi=mask, tile_size=64),
+    ):
+        with pytest.raises(InvalidArgument, match="no importance map"):
+            levels(data)
 
 
-def test_bytes_with_and_without_are_told_and_the_picture_is_drawn(halves, tmp_path):
-    halves.save(tmp_path / "in.png")
-    out = tmp_path / "map.png"
-    result = CliRunner().invoke(main, ["--image", str(tmp_path / "in.png"), "--out", str(out)])
-    size = len(neurocodec.encode(halves, "cvqn", importance=True))
-    assert f"with: {size} bytes" in result.output
-    if result.exit_code == 0:
-        assert "rank correlation of level and detail: " in result.output
-        assert Image.open(out).size[0] > 500
-    else:
-        assert "one level everywhere" in result.output
-        assert levels(neurocodec.encode(halves, "cvqn", importance=True)) is None
+def run(tmp_path, *options: str):
+    image, out = str(tmp_path / "in.png"), str(tmp_path / "map.png")
+    return CliRunner().invoke(main, ["--image", image, "--out", out, *options])
+
+
+def test_bytes_with_and_without_are_told_and_the_picture_is_drawn(halves, tmp_path, monkeypatch):
+    rows = np.arange(11 * 12).reshape(11, 12) * 8 // 132
+    monkeypatch.setattr(importance_map, "levels", lambda data: rows.astype(np.uint8))
+    result = run(tmp_path)
+    assert result.exit_code == 0, result.output
+    for name, use in (("with", True), ("without", False)):
+        size = len(neurocodec.encode(halves, "cvqn", importance=use))
+        assert f"{name}: {size} bytes" in result.output
+    assert "rank correlation of level and detail: " in result.output
+    assert f"positions at each level: {np.bincount(rows.ravel()).tolist()}" in result.output
+    assert Image.open(tmp_path / "map.png").size[0] > 500
+
+
+def test_what_cannot_be_drawn_is_an_error(halves, tmp_path, monkeypatch):
+    monkeypatch.setattr(importance_map, "levels", lambda data: None)
+    assert "one level everywhere" in run(tmp_path).output
+    monkeypatch.undo()
+    result = run(tmp_path, "--model", "vae")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert not (tmp_path / "map.png").exists()
+
+
+def test_the_map_is_drawn_as_it_is(tmp_path):
+    """Dark left half, bright right half, in the third panel."""
+    found = np.zeros((4, 4), np.uint8)
+    found[:, 2:] = 7
+    draw(np.zeros((64, 64, 3), np.uint8), np.zeros((4, 4)), found, tmp_path / "map.png")
+    drawn = np.asarray(Image.open(tmp_path / "map.png").convert("L")).astype(int)
+    panel = drawn[drawn.shape[0] // 2, -drawn.shape[1] // 3 :]
+    assert panel[len(panel) // 4] + 60 < panel[3 * len(panel) // 4]

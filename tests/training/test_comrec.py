@@ -17,6 +17,7 @@ from neurocodec.nets.comrec import downsample, upsample
 from neurocodec.training import freeze, recipe, run
 from neurocodec.training.comrec import JUDGED, activity, through
 from neurocodec.training.run import Trainer
+from neurocodec.training.system import stratified
 from tests.training.conftest import TINY, draw_photo
 
 MODEL = {
@@ -323,6 +324,23 @@ def test_training_may_begin_with_networks_around_another_inner_codec(file, to, t
     assert np.isfinite(training.advance()["loss"])
 
 
+def test_ssim_counts_where_reccnn_learns(crops):
+    def total(share: float) -> float:
+        training = trainer("jpeg", alternate=[1, 0], half_share=0.0, similarity_share=share)
+        generator = torch.Generator().manual_seed(3)
+        return training.system.loss(training.model, crops, 0, generator).total.item()
+
+    # RecCNN is still the identity: the picture is that of the codec at the qualities drawn.
+    generator = torch.Generator().manual_seed(3)
+    torch.rand((), generator=generator)
+    config = trainer("jpeg").model.config
+    asked = [config.inner_quality(float(q), False) for q in stratified(2, generator)]
+    decoded, _ = through(INNERS["jpeg"], crops, asked)
+    unlike = 1 - ssim(decoded, crops, data_range=1.0, size_average=False)
+    expected = 0.3 * torch.log10(unlike + 1 / 255**2).mean().item()
+    assert total(0.3) - total(0.0) == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize("half", [False, True])
 def test_further_blocks_begin_as_if_they_were_not_there(half, tmp_path):
     source = trainer("webp")
@@ -396,5 +414,6 @@ def test_freezing_keeps_the_averaged_networks(photos, tmp_path):
         if "steps" in name:  # exact: the decoder's tables must be the encoder's
             assert torch.equal(found, value)
         else:
-            bound = 1e-3 * value.abs().max().item()  # of test_weights
-            torch.testing.assert_close(found, value, rtol=0, atol=5 * bound, msg=name)
+            # Eight bits are off by half of 1/127 at most, where a kernel has them.
+            bound = 4e-3 * value.abs().max().item() if value.dim() >= weights.KERNEL else 1e-5
+            torch.testing.assert_close(found, value, rtol=1e-3, atol=bound, msg=name)

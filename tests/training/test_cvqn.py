@@ -152,6 +152,7 @@ def test_every_parameter_has_a_rate():
     assert rates["quantizers.0.mu"] == "quantizer"
     assert rates["quantizers.0.log_sigma"] == rates["quantizers.2.log_pi"] == "spread"
     assert rates["inverse_gain.log_gain"] == "gains"
+    assert system.part("decoder.group_gains.0.log_gain") == "gains"
     assert rates["encoder.head.weight"] == "transforms"
 
 

@@ -80,8 +80,9 @@ def test_freezing_keeps_the_averaged_networks(recipe_file, photos, tmp_path):
     for (name, a), b in zip(
         averaged.state_dict().items(), frozen.state_dict().values(), strict=True
     ):
-        bound = 5e-3 * a.abs().max().item() if a.numel() else 0.0  # of test_weights
-        torch.testing.assert_close(a, b, rtol=0, atol=bound, msg=name)
+        # Eight bits are off by half of 1/127 at most, where a kernel has them.
+        bound = 4e-3 * a.abs().max().item() if a.dim() >= weights.KERNEL else 1e-5
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=bound, msg=name)
 
 
 @pytest.mark.slow
