@@ -52,8 +52,6 @@ def cases() -> dict[str, tuple[Image.Image, dict]]:
         "cvqn-icc": (tagged, {"quality": 40}),
         "cvqn-map": (picture(96, 64), {"quality": 60, "importance": True}),
         "cvqn-roi": (picture(96, 64), {"quality": 80, "roi": mask}),
-        "cvqn-mse-q30": (picture(96, 64), {"quality": 30, "model": "cvqn-mse"}),
-        "cvqn-mse-q90": (picture(48, 40), {"quality": 90, "model": "cvqn-mse"}),
         "comrec-q20": (picture(96, 64), {"quality": 20}),
         "comrec-q90": (picture(48, 40), {"quality": 90}),
         "comrec-odd": (picture(37, 19), {"quality": 20}),
