@@ -137,8 +137,9 @@ def test_wire_ids_are_never_given_twice():
     ]
     given = [one.wire_id for one in recipes if one.wire_id]
     assert len(set(given)) == len(given)
-    assert not set(given) & {*zoo.RETIRED, zoo.FOREIGN}
-    assert {model.wire_id for model in zoo.models()} <= set(given)
+    shipped = {model.wire_id for model in zoo.models()}
+    assert shipped <= set(given)
+    assert not shipped & {*zoo.RETIRED, zoo.FOREIGN}
 
 
 def test_damaged_weights_are_refused(own_zoo):
