@@ -1,9 +1,8 @@
 """The block codecs that ComRec can carry its picture in, each writing its own file through Pillow.
 
 Quality is 1 to 100 for all of them, with the meaning it has in the codec but for two: `jpeg` scales
-flatter tables than those of the standard and rounds with a dead zone, which at equal rate gives 0.7
-to 1.2 dB of PSNR, and
-`jpeg2000`, which has no quality of its own, aims at a PSNR.
+flatter tables than those of the standard and rounds with a dead zone, worth 1.2 dB of PSNR at the
+size of JPEG's quality 10 (Kodak), and `jpeg2000`, which has no quality of its own, aims at a PSNR.
 """
 
 from __future__ import annotations
