@@ -28,7 +28,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 def detail(pixels: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8 -> standard deviation of luma of each whole 16×16 block, grey levels."""
-    luma = pixels @ np.array([0.299, 0.587, 0.114])
+    luma = metrics.luma(pixels)
     rows, cols = (side // STRIDE for side in luma.shape)
     blocks = luma[: rows * STRIDE, : cols * STRIDE].reshape(rows, STRIDE, cols, STRIDE)
     return blocks.std(axis=(1, 3))

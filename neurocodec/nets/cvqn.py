@@ -95,7 +95,8 @@ class Decoder(nn.Module):
         gains: list[nn.Module] = []
         for width, blocks in zip(reversed(widths), reversed(config.decoder_blocks), strict=True):
             inner = 4 * width
-            gains.append(QualityGain(torch.ones(config.gain_anchors, inner)))
+            if config.quality_input:
+                gains.append(QualityGain(torch.ones(config.gain_anchors, inner)))
             stages.append(nn.Conv2d(incoming, inner, 3, padding=1))
             stages.append(ResidualGroup(inner, blocks, config.attention))
             if config.gdn:
@@ -103,7 +104,7 @@ class Decoder(nn.Module):
             stages.append(nn.PixelShuffle(2))
             incoming = width
         self.stages = nn.Sequential(*stages)
-        self.group_gains = nn.ModuleList(gains if config.quality_input else [])
+        self.group_gains = nn.ModuleList(gains)
         self.tail = nn.Conv2d(incoming, 3, 3, padding=1)
 
     def forward(self, latent: Tensor, quality: Tensor) -> Tensor:
