@@ -16,7 +16,7 @@ from torch import Tensor
 
 from neurocodec import coding
 from neurocodec.errors import CorruptStream
-from neurocodec.nets.context import ContextModel, scale_values
+from neurocodec.nets.context import ContextModel, last_of, scale_values
 from neurocodec.nets.passes import pass_numbers
 
 # (group, logits (N, Q) float64, where (n, H, W) bool) -> level index (N,) int64 of those voxels
@@ -64,13 +64,15 @@ def walk(
         counts = [int(torch.count_nonzero(where)) for where in passes]
         expect(group.levels, counts)
         index = torch.full((group.size, rows, cols), zero, device=side.device)
+        given, below = group.given(previous, side), last_of(previous, side)
         state = group.start(side.new_empty(1, group.size, rows, cols))
         for step, where in enumerate(passes):
             known = scale_values(mu[index], group.levels)[None] * (order < step)
-            state = group.step(step, known, previous, side, order, state)
+            wanted = where.any(dim=0)
+            last, state = group.step(step, known, given, below, order, state, wanted)
             if counts[step]:
-                parameters = group.logits.parameters_of(state.last)[0]
-                logits = group.logits(parameters[:, where].T, mu)
+                parameters = group.logits.parameters_of(last[..., None])[0, ..., 0]
+                logits = group.logits(parameters[:, where[:, wanted]].T, mu)
                 index[where] = exchange(number, logits, where)
         indices.append(index)
         previous = torch.cat([previous, scale_values(mu[index], group.levels)[None]], dim=1)

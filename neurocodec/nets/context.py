@@ -34,11 +34,11 @@ class ContextConfig:
 
 
 class State(NamedTuple):
-    """Features of the symbols met so far, (B, F, n, H, W) each; zero where not met yet."""
+    """Features of the symbols met so far, (B, F, n, H, W) each; zero where not met yet. Only a
+    residual kernel of 3 looks at them."""
 
     first: Tensor
     middle: Tensor
-    last: Tensor
 
 
 class LevelLogits(nn.Module):
@@ -106,39 +106,110 @@ class GroupContext(nn.Module):
         padding = (1, residual_kernel // 2, residual_kernel // 2)
         self.residual_a = nn.Conv3d(features, features, kernel, padding=padding)
         self.residual_b = nn.Conv3d(features, features, kernel, padding=padding)
+        self.pointwise = residual_kernel == 1
         self.logits = LevelLogits(features, levels, rank)
 
-    def start(self, like: Tensor) -> State:
+    def start(self, like: Tensor) -> State | None:
+        """Before the first pass; like: (B, n, H, W)."""
+        if self.pointwise:
+            return None
         batch, _, rows, cols = like.shape
         empty = like.new_zeros(batch, self.features, self.size, rows, cols)
-        return State(empty, empty, empty)
+        return State(empty, empty)
+
+    def given(self, previous: Tensor, side: Tensor) -> Tensor:
+        """What is known before the first pass, as the first 2D layer sees it: (B, hidden, H, W).
+
+        previous: (B, P, H, W), all earlier groups' values, scaled; side: (B, 2, H, W), map and
+        quality in [0, 1].
+        """
+        layer = cast(nn.Conv2d, self.condition[0])
+        before, _, beside = layer.weight.split([previous.shape[1], self.size, 2], dim=1)
+        known = torch.cat([previous, side], dim=1)
+        weight = torch.cat([before, beside], dim=1)
+        return F.conv2d(known, weight, layer.bias, padding=layer.padding)
 
     def step(
-        self, index: int, known: Tensor, previous: Tensor, side: Tensor, order: Tensor, state: State
-    ) -> State:
-        """Features of the voxels of pass ``index``, added to those of earlier passes.
+        self,
+        index: int,
+        known: Tensor,
+        given: Tensor,
+        below: Tensor,
+        order: Tensor,
+        state: State | None,
+        wanted: Tensor | None = None,
+    ) -> tuple[Tensor, State | None]:
+        """Features of P positions of pass ``index``, row by row: (B, F, n, P), and the next state.
 
         known: (B, n, H, W), this group's values scaled by `scale_values`, zero from pass ``index``
-        on; previous: (B, P, H, W), all earlier groups' values, scaled; side: (B, 2, H, W), map and
-        quality in [0, 1]; order: (H, W), pass numbers.
+        on; given: see `given`; below: (B, 1, H, W), the last of the earlier groups' channels, or
+        zeros; order: (H, W), pass numbers; wanted: bool (H, W), the positions of the pass whose
+        features are wanted, None for all of it.
         """
-        batch, _, rows, cols = known.shape
-        now = (order == index)[None, None, None]
-        bias = self.condition(torch.cat([previous, known, side], dim=1))
-        bias = bias.view(batch, self.features, self.size, rows, cols)
+        now = order == index
+        wanted = now if wanted is None else wanted
+        needed = wanted if self.pointwise else now
+        if not needed.any():
+            return known.new_zeros(len(known), self.features, self.size, 0), state
+        looked = self._look(known, given, below, needed)
+        if self.pointwise:
+            middle = F.leaky_relu(_pointwise(self.residual_a, looked), 0.1)
+            return looked + _pointwise(self.residual_b, middle), None
+        assert state is not None
+        before, middle = state
+        first = before.clone()
+        first[..., now] = looked
+        middle = torch.where(now, F.leaky_relu(self.residual_a(first), 0.1), middle)
+        last = first + self.residual_b(middle)
+        return last[..., wanted], State(first, middle)
+
+    def _look(self, known: Tensor, given: Tensor, below: Tensor, now: Tensor) -> Tensor:
+        """The first 3D layer, with its bias from the 2D ones, at the positions ``now`` (H, W)."""
+        layer = cast(nn.Conv2d, self.condition[0])
+        own = layer.weight[:, -self.size - 2 : -2]
+        hidden = (given + F.conv2d(known, own, padding=layer.padding))[..., now]
+        bias = self.condition[1:](hidden[..., None])
         # The slab is one channel taller on each side: the last channel of the previous group is
         # known everywhere, the first of the next group nowhere.
-        below = previous[:, -1:] if previous.shape[1] else torch.zeros_like(known[:, :1])
-        slab = torch.cat([below, known, torch.zeros_like(below)], dim=1)
-        first = torch.where(now, F.leaky_relu(self.hollow(slab[:, None]) + bias, 0.1), state.first)
-        middle = torch.where(now, F.leaky_relu(self.residual_a(first), 0.1), state.middle)
-        last = torch.where(now, first + self.residual_b(middle), state.last)
-        return State(first, middle, last)
+        slab = F.pad(torch.cat([below, known, torch.zeros_like(below)], dim=1), (1, 1, 1, 1))
+        rows, cols = now.shape
+        around = [
+            slab[..., row : row + rows, col : col + cols][..., now]
+            for row in range(3)
+            for col in range(3)
+        ]
+        seen = across_channels(self.hollow.weight[:, 0].flatten(2), torch.stack(around, dim=1))
+        return F.leaky_relu(seen + bias.unflatten(1, (self.features, self.size))[..., 0], 0.1)
+
+
+def _pointwise(layer: nn.Conv3d, x: Tensor) -> Tensor:
+    """A 3D layer with a kernel of (3, 1, 1), of x (B, F, n, P)."""
+    assert layer.bias is not None
+    kernel = layer.weight[..., 0, 0].transpose(1, 2)
+    return across_channels(kernel, F.pad(x, (0, 0, 1, 1))) + layer.bias[:, None, None]
+
+
+def across_channels(kernel: Tensor, x: Tensor) -> Tensor:
+    """A convolution along the third dimension alone, of three taps, without padding.
+
+    kernel: (O, 3, I); x: (B, I, n + 2, P) -> (B, O, n, P). One matrix product and shifted sums: a
+    3D convolution in float64, which torch has no fast code for, takes four times as long.
+    """
+    outputs, taps, inputs = kernel.shape
+    stacked = kernel.transpose(0, 1).reshape(taps * outputs, inputs)
+    product = (stacked @ x.flatten(2)).unflatten(2, x.shape[2:]).unflatten(1, (taps, outputs))
+    left, middle, right = product.unbind(1)
+    return left[:, :, :-2] + middle[:, :, 1:-1] + right[:, :, 2:]
 
 
 def scale_values(values: Tensor, levels: int) -> Tensor:
     """Level values of a group -> network input of about ±INPUT_RANGE."""
     return values * (2 * INPUT_RANGE / levels)
+
+
+def last_of(previous: Tensor, like: Tensor) -> Tensor:
+    """The last channel of ``previous`` (B, P, H, W), zeros where there is none: (B, 1, H, W)."""
+    return previous[:, -1:] if previous.shape[1] else torch.zeros_like(like[:, :1])
 
 
 class ContextModel(nn.Module):
@@ -189,11 +260,17 @@ class ContextModel(nn.Module):
             scaled = scale_values(value, group.levels)
             rows, cols = value.shape[2:]
             order = pass_numbers(group.passes, rows, cols, value.device)
+            given, below = group.given(previous, side), last_of(previous, value)
             state = group.start(value)
+            features = []
             for index in range(group.passes):
                 known = scaled * (order < index)
-                state = group.step(index, known, previous, side, order, state)
-            parameters = group.logits.parameters_of(state.last).movedim(1, -1)
+                found, state = group.step(index, known, given, below, order, state)
+                features.append(found)
+            # From the order of the passes to that of the positions.
+            back = order.flatten().argsort(stable=True).argsort()
+            last = torch.cat(features, dim=-1)[..., back].unflatten(-1, (rows, cols))
+            parameters = group.logits.parameters_of(last).movedim(1, -1)
             shape = parameters.shape[:-1]
             logits = group.logits(parameters.reshape(-1, parameters.shape[-1]), mu)
             out.append(logits.view(*shape, group.levels))

@@ -38,7 +38,8 @@ class VAEConfig:
     steps: quantization step at quality 1 and at 100 before training, in 8-bit grey levels.
     components: Gaussians a symbol. hyper: channels of the hyper-latent, features: of what it says.
     hidden: width of the prior's networks. analysis, synthesis: widths of the transforms at a
-    quarter of the resolution and at a sixteenth; blocks: residual blocks of both at a quarter.
+    quarter of the resolution and at a sixteenth; blocks: residual blocks of both at a quarter,
+    deeper: of both at a sixteenth, beyond the first.
     """
 
     groups: tuple[int, ...] = (3, 21, 48, 72, 112)
@@ -50,6 +51,7 @@ class VAEConfig:
     analysis: tuple[int, int] = (64, 128)
     synthesis: tuple[int, int] = (64, 128)
     blocks: tuple[int, int] = (2, 5)
+    deeper: tuple[int, int] = (0, 0)
     steps: tuple[float, float] = (120.0, 11.0)
     gain_anchors: int = 6
 
@@ -71,6 +73,10 @@ class Residual(nn.Module):
         self.second = nn.Conv2d(features, features, 3, padding=1)
         with torch.no_grad():
             self.second.weight *= 0.1
+
+    def add_nothing(self) -> None:
+        """Zero the second convolution, so that the block passes its input on."""
+        zeroed(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(F.relu(self.first(x)))
@@ -95,11 +101,13 @@ class Analysis(nn.Module):
         self.blocks = nn.Sequential(*(Residual(quarter) for _ in range(config.blocks[0])))
         self.down = nn.Conv2d(16 * quarter, sixteenth, 1)
         self.body = Residual(sixteenth)
+        self.deeper = nn.Sequential(*(Residual(sixteenth) for _ in range(config.deeper[0])))
         self.tail = zeroed(nn.Conv2d(sixteenth, config.channels, 3, padding=1))
 
     def forward(self, x: Tensor, unit: Tensor) -> Tensor:
         features = self.blocks(F.relu(self.head(F.pixel_unshuffle(x, 4))))
         features = self.body(F.relu(self.down(F.pixel_unshuffle(features, 4))))
+        features = self.deeper(features)
         linear = F.conv2d(x * 255, self.basis, stride=BLOCK)
         return linear + self.tail(features) * unit
 
@@ -114,11 +122,12 @@ class Synthesis(nn.Module):
         self.basis = nn.Parameter(filters.clone())
         self.head = nn.Conv2d(config.channels, sixteenth, 3, padding=1)
         self.body = Residual(sixteenth)
+        self.deeper = nn.Sequential(*(Residual(sixteenth) for _ in range(config.deeper[1])))
         self.up = zeroed(nn.Conv2d(sixteenth, 16 * quarter, 1))
         self.restore = FastRecCNN(quarter, config.blocks[1])
 
     def forward(self, latent: Tensor, unit: Tensor, quality: Tensor) -> Tensor:
-        features = self.body(F.relu(self.head(latent / unit)))
+        features = self.deeper(self.body(F.relu(self.head(latent / unit))))
         deep = F.pixel_shuffle(self.up(F.relu(features)), 4)
         picture = F.conv_transpose2d(latent, self.basis, stride=BLOCK) / 255 + 0.5
         condition = torch.stack([quality / 100, torch.zeros_like(quality)], dim=1)

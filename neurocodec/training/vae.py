@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from neurocodec.coding.cdf import TOTAL
 from neurocodec.errors import InvalidArgument, MissingDependency
 from neurocodec.nets.comrec import ComRec
-from neurocodec.nets.vae import HYPER_LEVELS, VAE, Output
+from neurocodec.nets.vae import HYPER_LEVELS, VAE, Output, Residual
 from neurocodec.training.loss import Losses, rate_distortion
 from neurocodec.training.recipe import VAERecipe
 from neurocodec.training.system import System, judge_rates, stratified
@@ -74,7 +74,8 @@ class VAESystem(System):
         return judge_rates(model, crops)
 
     def begin(self, model: TrainedVAE, other: Any, where: str) -> None:
-        """A VAE of the same shape, or with fewer Gaussians a symbol; with its bottleneck, if it
+        """A VAE of the same shape, or with fewer Gaussians a symbol or fewer residual blocks at a
+        sixteenth, of which the new ones begin as if they were not there; with its bottleneck, if it
         comes from a checkpoint. Or, for a start, the RecCNN of a ComRec, which then restores the
         block transform."""
         source: dict[str, Tensor] = other.state_dict()
@@ -85,6 +86,10 @@ class VAESystem(System):
             has, wanted = networks.config.components, self.config.model.components
             for name in [name for name in source if HEAD.fullmatch(name)]:
                 source[name] = with_more_gaussians(source[name], has, wanted)
+            for side in ("analysis", "synthesis"):
+                blocks = list(getattr(model.networks, side).deeper)
+                for block in blocks[len(getattr(networks, side).deeper) :]:
+                    cast(Residual, block).add_nothing()
         elif isinstance(other, ComRec):
             source = {
                 f"networks.synthesis.restore.{name}": value

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from neurocodec.codecs import symbols
-from neurocodec.nets.context import ContextModel, LevelLogits
+from neurocodec.nets.context import ContextModel, LevelLogits, across_channels
 from neurocodec.nets.passes import pass_numbers
 
 SIZES, LEVELS, PASSES = [2, 4, 3], [9, 5, 3], [5, 3, 2]
@@ -79,9 +79,18 @@ def test_map_and_quality_condition_the_logits(entry):
     assert all((a - b).abs().max() > 1e-6 for a, b in zip(before, after, strict=True))
 
 
-def test_walk_meets_the_training_logits():
+def test_across_channels_is_the_convolution():
+    torch.manual_seed(2)
+    x, kernel = torch.randn(2, 4, 7, 5).double(), torch.randn(6, 3, 4).double()
+    weight = kernel.transpose(1, 2)[..., None, None]
+    expected = torch.nn.functional.conv3d(x[..., None], weight)[..., 0]
+    torch.testing.assert_close(across_channels(kernel, x), expected)
+
+
+@pytest.mark.parametrize("residual_kernel", [1, 3])
+def test_walk_meets_the_training_logits(residual_kernel):
     """Coding pass by pass gives the probabilities that training saw all at once."""
-    model = build()
+    model = build(residual_kernel)
     values = random_values()
     mus = level_values()
     side = torch.rand(1, 2, 6, 7, dtype=torch.float64)
@@ -103,8 +112,9 @@ def test_walk_meets_the_training_logits():
 
 @pytest.mark.parametrize("shape", [(6, 7), (1, 1), (1, 5), (3, 2)])
 @pytest.mark.parametrize("masked", [False, True])
-def test_symbols_survive_coding(shape, masked):
-    model = build()
+@pytest.mark.parametrize("residual_kernel", [1, 3])
+def test_symbols_survive_coding(shape, masked, residual_kernel):
+    model = build(residual_kernel)
     mus = level_values()
     torch.manual_seed(3)
     side = torch.rand(1, 2, *shape, dtype=torch.float64)
@@ -129,9 +139,10 @@ def test_symbols_survive_coding(shape, masked):
     assert none == 0
 
 
-def test_what_is_coded_may_depend_on_the_groups_before():
+@pytest.mark.parametrize("residual_kernel", [1, 3])
+def test_what_is_coded_may_depend_on_the_groups_before(residual_kernel):
     """Encoder and decoder ask with the same indices; what is left out holds the zero symbol."""
-    model, mus = build(), level_values()
+    model, mus = build(residual_kernel), level_values()
     torch.manual_seed(4)
     side = torch.rand(1, 2, 5, 6, dtype=torch.float64)
     asked = []

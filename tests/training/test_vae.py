@@ -175,6 +175,34 @@ def test_new_gaussians_begin_as_faint_copies(tmp_path, kind):
         trainer(model={**TINY["model"], "components": 1}).begin_with(path)
 
 
+@torch.no_grad()
+def test_further_blocks_begin_as_if_they_were_not_there(tmp_path):
+    first = trainer()
+    for name, value in first.average.state_dict().items():
+        if name.endswith(("tail.weight", "up.weight")):  # as training leaves them: not zero
+            value.normal_(generator=torch.Generator().manual_seed(1))
+    save(first, path := tmp_path / "checkpoint.pt")
+    deeper = trainer(model={**TINY["model"], "deeper": [1, 2]})
+    deeper.begin_with(path)
+    before, after = first.average.networks, deeper.model.networks
+    assert len(after.analysis.deeper) == 1
+    assert len(after.synthesis.deeper) == 2
+
+    x = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(2))
+    quality = torch.tensor([60.0])
+    latent, _ = before.analyse(x)
+    assert torch.equal(latent, after.analyse(x)[0])
+    assert torch.equal(before.synthesise(latent, quality), after.synthesise(latent, quality))
+
+    after.synthesis.deeper[1].second.weight += 0.1  # and now they say something
+    after.analysis.deeper[0].second.weight += 0.1
+    assert not torch.equal(latent, after.analyse(x)[0])
+    assert not torch.equal(before.synthesise(latent, quality), after.synthesise(latent, quality))
+    save(deeper, path)
+    with pytest.raises(InvalidArgument, match="another shape"):  # none is taken away
+        trainer().begin_with(path)
+
+
 def test_reccnn_of_a_comrec_is_a_start():
     run = trainer()
     torch.manual_seed(3)
