@@ -29,8 +29,11 @@ BARE = {
     "heic": ("heic444", (10, 12, 14, 16, 20, 24, 28, 32)),
 }
 """The peer behind an inner codec, and its qualities at these rates; `dct` is held against JPEG."""
-INSIDE = "jpeg, settings of comrec"
-INSIDE_QUALITIES = (3, 4, 5, 6, 8, 10, 12, 15, 18, 22)
+INSIDE = {
+    "jpeg": (3, 4, 5, 6, 8, 10, 12, 15, 18, 22),
+    "webp": (0, 1, 2, 4, 6, 10, 15, 20, 25, 30),
+}
+"""Inner codecs that have settings of their own inside of ours, and their qualities alone."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +56,20 @@ class Through:
         return self.codec.decode(data)
 
 
-class JpegInside:
-    """JPEG at the settings that it has inside of ours, with no network around it."""
+@dataclass(frozen=True)
+class Inside:
+    """An inner codec at the settings that it has inside of ours, with no network around it."""
+
+    inner: str
 
     def encode(self, image: Image.Image, quality: float) -> bytes:
-        return INNERS["jpeg"].encode(np.asarray(image.convert("RGB")), quality)
+        return INNERS[self.inner].encode(np.asarray(image.convert("RGB")), quality)
 
     def encode_within(self, image: Image.Image, size: int) -> bytes:
         return highest_within(lambda quality: self.encode(image, quality), len, size, "target size")
 
     def decode(self, data: bytes) -> Image.Image:
-        return Image.open(BytesIO(data), formats=["JPEG"])
+        return Image.open(BytesIO(data), formats=[self.inner.upper()])
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class AtSizeOf:
     """A codec at the size that ``peer`` takes: quality is the peer's."""
 
     peer: Peer
-    codec: Through | JpegInside
+    codec: Through | Inside
 
     def encode(self, image: Image.Image, quality: float) -> bytes:
         size = len(self.peer.encode(image, quality))
@@ -100,6 +106,10 @@ class Plan:
     def ours(self, inner: str, arrangement: str | None = None) -> str:
         return f"comrec {inner} {arrangement or self.arrangements[0]}"
 
+    @staticmethod
+    def inside(inner: str) -> str:
+        return f"{inner}, settings of comrec"
+
     def at_size(self, name: str) -> str:
         return f"{name}, at the size of jpeg"
 
@@ -119,11 +129,13 @@ class Plan:
             bare = peers[self.bare(inner)]
             # The weights, and the library whose files are inside.
             version = f"{zoo.with_inner(self.model, inner).digest[:16]}, {bare.version}"
+            if inner in INSIDE:
+                inside = Inside(inner)
+                name = self.inside(inner)
+                entrants.append(Entrant(name, inside, INSIDE[inner], bare.version))
             if inner == "jpeg":
-                inside = JpegInside()
-                entrants.append(Entrant(INSIDE, inside, INSIDE_QUALITIES, bare.version))
                 for name, codec, own in (
-                    (INSIDE, inside, bare.version),
+                    (self.inside(inner), inside, bare.version),
                     (self.ours(inner), self.through(inner), version),
                 ):
                     sized = AtSizeOf(bare, codec)

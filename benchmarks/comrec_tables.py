@@ -20,9 +20,10 @@ EVERYTHING = (0.0, float("inf"))
 SCORES = {"psnr": "PSNR", "psnr_luma": "PSNR, luma", "ssim": "SSIM", "ssim_luma": "SSIM, luma"}
 
 INSIDE_NOTE = (
-    f"`{INSIDE}` is JPEG alone with the settings that it has inside of ours, quantization tables "
-    "and a dead zone: what goes beyond it is owed to the networks."
+    "`{}` is that codec alone with the settings that it has inside of ours ({}): what goes beyond "
+    "it is owed to the networks."
 )
+SETTINGS = {"jpeg": "quantization tables and a dead zone", "webp": "no spatial noise shaping"}
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,11 @@ def report(
         entries = bd_entries(shown, [curves[bare]], rate_range=RATES)
         names = [curve.name for curve in shown]
         parts += [f"## Inner codec {inner}", scores_table(entries, bare)]
-        if inner == "jpeg":
-            beyond = bd_entries(shown[2:], [curves[INSIDE]], rate_range=RATES)
-            parts += [INSIDE_NOTE, scores_table(beyond, INSIDE)]
+        if inner in INSIDE:
+            inside = plan.inside(inner)
+            beyond = bd_entries(shown[2:], [curves[inside]], rate_range=RATES)
+            note = INSIDE_NOTE.format(inside, SETTINGS[inner])
+            parts += [note, scores_table(beyond, inside)]
         parts += [f"{e.codec}, {e.metric}: {e.note}." for e in entries if e.note]
         parts.append(points_table([point for point in points if point.codec in names]))
     if {"dct", "jpeg"} <= {*plan.inners}:
@@ -139,7 +142,7 @@ def score_means(plan: Plan, rows: Sequence[Row], quality: float) -> dict[str, tu
     settings and of ours."""
     groups = [
         [row for row in rows if row.codec == name and row.quality == quality]
-        for name in ("jpeg", plan.at_size(INSIDE), plan.at_size(plan.ours("jpeg")))
+        for name in ("jpeg", plan.at_size(plan.inside("jpeg")), plan.at_size(plan.ours("jpeg")))
     ]
     return {
         column: tuple(fmean(getattr(row, column) for row in group) for group in groups)
@@ -153,7 +156,11 @@ def at_size_table(plan: Plan, rows: Sequence[Row]) -> str:
     lines = []
     for quality in JPEG_SIZES:
         jpeg, inside, ours = zip(*score_means(plan, rows, quality).values(), strict=True)
-        named = {f"jpeg, quality {quality}": jpeg, INSIDE: inside, plan.ours("jpeg"): ours}
+        named = {
+            f"jpeg, quality {quality}": jpeg,
+            plan.inside("jpeg"): inside,
+            plan.ours("jpeg"): ours,
+        }
         for name, values in named.items():
             lines.append([name, *map("{:.{}f}".format, values, digits)])
         for name, less in (("gain over jpeg", jpeg), ("gain beyond the settings", inside)):
@@ -213,8 +220,8 @@ def huffman_table(coded: Sequence[HuffmanRow]) -> str:
 def beside(plan: Plan, inner: str, curves: dict[str, Curve]) -> list[Curve]:
     """The curves to look at together for one inner codec, the bare one first."""
     names = [plan.bare(inner), *(plan.ours(inner, a) for a in plan.arrangements)]
-    if inner == "jpeg":
-        names.insert(1, INSIDE)
+    if inner in INSIDE:
+        names.insert(1, plan.inside(inner))
     elif inner == "dct" and "jpeg" in plan.inners:
         names.insert(1, plan.ours("jpeg"))
     return [curves[name] for name in names]

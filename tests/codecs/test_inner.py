@@ -60,6 +60,22 @@ def test_any_size_comes_back(name, shape):
     assert np.abs(decoded.astype(int) - 90).max() <= 4
 
 
+def test_webp_spreads_the_error_evenly_where_it_can(monkeypatch):
+    """With the package webp; as Pillow has it without."""
+    pixels = np.asarray(Image.open(ASTRONAUT).convert("RGB"))
+    height, width = pixels.shape[:2]
+    ours = INNERS["webp"].encode(pixels, 30.5)
+    monkeypatch.setitem(sys.modules, "webp", None)
+    plain = io.BytesIO()
+    Image.fromarray(pixels).save(plain, "WEBP", quality=30.5, method=6)
+    assert INNERS["webp"].encode(pixels, 30.5) == plain.getvalue() != ours
+    squared = [
+        metrics.psnr(pixels, INNERS["webp"].decode(data, width, height))
+        for data in (ours, plain.getvalue())
+    ]
+    assert squared[0] - squared[1] > 5 * np.log(len(ours) / len(plain.getvalue()))
+
+
 @each
 def test_the_same_picture_gives_the_same_bytes(name, pixels):
     assert INNERS[name].encode(pixels, 40) == INNERS[name].encode(pixels, 40)

@@ -12,7 +12,7 @@ from PIL import Image
 
 import neurocodec
 from benchmarks import comrec, comrec_tables
-from benchmarks.comrec_plan import INSIDE, AtSizeOf, JpegInside, Plan, Through
+from benchmarks.comrec_plan import AtSizeOf, Inside, Plan, Through
 from benchmarks.comrec_tables import HuffmanRow
 from benchmarks.huffman import huffman_size
 from neurocodec import zoo
@@ -97,7 +97,8 @@ def test_one_command_measures_and_prints_everything(fake, folder, tmp_path):
     assert list(dict.fromkeys(row.codec for row in rows)) == [
         "jpeg", "webp", INSIDE, f"{INSIDE}, at the size of jpeg",
         "comrec jpeg auto, at the size of jpeg",
-        *(f"comrec {inner} {a}" for inner in ("jpeg", "webp", "dct") for a in arrangements),
+        *(f"comrec jpeg {a}" for a in arrangements), "webp, settings of comrec",
+        *(f"comrec {inner} {a}" for inner in ("webp", "dct") for a in arrangements),
     ]  # fmt: skip
     table = (out / "comrec.tsv").read_text().splitlines()
     assert table[0].startswith("# cpu: ")
@@ -115,6 +116,7 @@ def test_one_command_measures_and_prints_everything(fake, folder, tmp_path):
     assert "| against webp | PSNR | MS-SSIM |" in result.output
     assert "settings that it has inside of ours" in result.output
     assert f"| against {INSIDE} | PSNR | MS-SSIM |" in result.output
+    assert "| against webp, settings of comrec | PSNR | MS-SSIM |" in result.output
     assert "threads 1" in result.output
 
 
@@ -143,13 +145,14 @@ def test_a_search_that_exceeds_its_target_is_an_error(fake):
         codec.encode(image, 30)
 
 
-def test_jpeg_inside_is_that_of_the_codec():
-    pixels = photo(1)
-    data = JpegInside().encode(Image.fromarray(pixels), 12.5)
-    assert data == INNERS["jpeg"].encode(pixels, 12.5)
-    decoded = np.asarray(JpegInside().decode(data))
-    assert (decoded == INNERS["jpeg"].decode(data, 176, 192)).all()
-    within = JpegInside().encode_within(Image.fromarray(pixels), len(data))
+@pytest.mark.parametrize("name", ["jpeg", "webp"])
+def test_what_is_inside_is_that_of_the_codec(name):
+    pixels, inside = photo(1), Inside(name)
+    data = inside.encode(Image.fromarray(pixels), 12.5)
+    assert data == INNERS[name].encode(pixels, 12.5)
+    decoded = np.asarray(inside.decode(data))
+    assert (decoded == INNERS[name].decode(data, 176, 192)).all()
+    within = inside.encode_within(Image.fromarray(pixels), len(data))
     assert 0.99 * len(data) < len(within) <= len(data)
 
 
@@ -194,6 +197,7 @@ def test_errors_are_one_line(fake, folder, tmp_path):
 # Tables, from rows and curves made by hand.
 
 PLAN = Plan(("jpeg", "dct"), ("both", "rec"))
+INSIDE = PLAN.inside("jpeg")
 
 
 def row(codec, quality, image="a.png", **values):
@@ -351,6 +355,7 @@ def test_bd_rates_of_the_report_leave_out_high_rates():
     rates, levels = (0.1, 0.2, 0.4, 1.2), (26.0, 29.0, 32.0, 38.0)
     curves = {
         "webp": Curve("webp", rates, levels, None),
+        plan.inside("webp"): Curve(plan.inside("webp"), rates, levels, None),
         "comrec webp both": Curve("comrec webp both", (0.09, 0.18, 0.36, 9.0), levels, None),
         "comrec webp rec": Curve("comrec webp rec", (0.6, 0.7, 0.8, 0.9), levels, None),
     }
@@ -365,5 +370,5 @@ def test_bd_rates_of_the_report_leave_out_high_rates():
     assert "| webp: BD-rate (PSNR) against bare webp | ≤ −10.0 % | −10.0 % | yes |" in text
     assert "| comrec webp both | −10.0 % | – |\n| comrec webp rec | – | – |" in text
     assert "comrec webp rec, psnr: the tested curve has 0 points within 0.09..0.5 bpp" in text
-    assert text.count("| comrec webp both |") == 1 + 4
+    assert text.count("| comrec webp both |") == 2 + 4
     assert "Inner codec jpeg" not in text
