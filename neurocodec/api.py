@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from neurocodec import container, zoo
 from neurocodec.container import Arrangement, ComRecHeader, Group, Header, Inner, VAEHeader
 from neurocodec.container.layout import MAX_SIDE
+from neurocodec.device import check as check_device
 from neurocodec.errors import InvalidArgument, NczError, UnknownModel
 from neurocodec.limits import MAX_PIXELS
 from neurocodec.memory import memory_for
@@ -170,8 +171,9 @@ def decode(
     crop: x, y, width and height of the part to decode, in pixels; of a picture in tiles, only those
     that it needs are read and decoded, and max_pixels is the limit of the part, and of a tile with
     its neighbours.
-    best_effort: fill the damaged or missing tiles of a picture in tiles with grey; their boxes
-    (x, y, width, height) are then in ``info["damaged"]``.
+    best_effort: fill the damaged or missing tiles of a picture in tiles with grey, and missing
+    alpha with opaque; their boxes (x, y, width, height in the whole picture) are then in
+    ``info["damaged"]``.
 
     Raises NczError, of which ImageTooLarge also where memory runs out; OSError where a path cannot
     be opened.
@@ -184,7 +186,7 @@ def decode(
     file = container.read(data, max_pixels=most, best_effort=best_effort)
     name = zoo.by_wire_id(file.model).name
     with torch_threads(threads), memory_for(file.width, file.height, _SMALLER):
-        return load(name, device).decode(data, max_pixels=max_pixels, **part)
+        return load(name, device).decode(file, max_pixels=max_pixels, **part)
 
 
 def info(source: Source) -> Info:
@@ -271,8 +273,7 @@ def load(name: str | None = None, device: str = "cpu") -> Any:
     Safe to share between threads. Raises UnknownModel, ModelMismatch, InvalidArgument for a
     device that torch does not have.
     """
-    if device != "cpu":
-        _check_device(device)
+    check_device(device)
     return zoo.load(name or zoo.DEFAULT, device)
 
 
@@ -312,16 +313,6 @@ def _tiles(file: container.NczFile) -> tuple[list[container.NczFile], tuple[int,
         except NczError:
             damaged.append(number)
     return found, tuple(damaged)
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (AssertionError, RuntimeError) as error:  # not compiled in; unknown or absent
-        cause = str(error).partition("\n")[0]
-        raise InvalidArgument(f"device {device!r} cannot be used ({cause}): use cpu") from error
 
 
 def _model_name(wire_id: int) -> str | None:

@@ -81,10 +81,12 @@ class FakeCodec:
             header = replace(header, importance=importance, channel_order=(2, 0, 1))
         return header, b"end"
 
-    def decode(self, data, *, max_pixels=2**28):
+    def decode(self, source, *, max_pixels=2**28):
         self.calls.append({"max_pixels": max_pixels})
         self.during()
-        file = container.read(data, max_pixels=max_pixels)
+        file = source
+        if not isinstance(source, container.NczFile):
+            file = container.read(source, max_pixels=max_pixels)
         pixels = np.frombuffer(zlib.decompress(file.streams[0]), np.uint8)
         alpha = file.alpha and unpack_alpha(file.alpha, file.width, file.height)
         pixels = pixels.reshape(file.height, file.width, 3)

@@ -33,7 +33,8 @@ def ncz() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``ncz``; returns its exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C.
+    """Run ``ncz``; returns its exit code: 0, 1 for an error, 2 for wrong usage, 3 for a picture
+    of which tiles are lost, 130 for Ctrl-C.
 
     arguments: without the name of the program; None for those of the process.
     """

@@ -50,7 +50,9 @@ class Decode:
         damaged = image.info.get("damaged", ())
         if damaged:
             boxes = " ".join(",".join(map(str, box)) for box in damaged)
-            raise Incomplete(f"{len(damaged)} damaged tiles are grey (x,y,width,height): {boxes}")
+            raise Incomplete(
+                f"{len(damaged)} tiles are damaged (x,y,width,height in the picture): {boxes}"
+            )
 
 
 def _box(

@@ -8,12 +8,18 @@ import click
 
 from neurocodec.cli.options import debug_option, device_option, threads_option
 
+RECIPE = "recipe.yaml"
+
 
 @click.command()
 @click.argument("recipe")
 @click.argument("more", nargs=-1, metavar="")
 @click.option("--data", multiple=True, required=True, metavar="DIR...", help="Photographs.")
-@click.option("--out", metavar="DIR", help="Checkpoint and curves; runs/NAME by default.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    help="Checkpoint and curves; runs/NAME by default.",
+)
 @click.option(
     "--resume/--restart", default=True, help="Continue from the checkpoint, the default, or not."
 )
@@ -39,7 +45,11 @@ def train(
     from neurocodec import training
 
     path = Path(recipe)
-    name = path.resolve().parent.name if path.stem == "recipe" else path.stem
+    name, folder = path.stem, path.resolve().parent
+    if path.name != RECIPE and (folder / RECIPE).exists():  # of a model that has several
+        name = f"{folder.name}-{path.stem}"
+    elif path.name == RECIPE:
+        name = folder.name
     checkpoint = training.run(
         recipe_path=path,
         data_dirs=[*data, *more],

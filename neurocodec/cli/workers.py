@@ -109,7 +109,7 @@ def results(work: Work, jobs: Sequence[Job], count: int) -> Iterator[Failure | N
                 if worker.job is None and failure is not None:
                     del busy[worker.pipe]
                     worker.pipe.close()
-                    if not busy:
+                    if waiting and not busy:
                         raise WorkerError(failure)
                     continue  # fewer share the work
                 if worker.job is not None:

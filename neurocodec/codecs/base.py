@@ -236,20 +236,23 @@ class Codec(ABC):
 
     def decode(
         self,
-        data: container.Bytes,
+        source: container.Bytes | container.NczFile,
         *,
         max_pixels: int = MAX_PIXELS,
         crop: tuple[int, int, int, int] | None = None,
         best_effort: bool = False,
     ) -> Image.Image:
-        """The bytes of an .ncz file -> a PIL image. Raises NczError where they are not one.
+        """An .ncz file, its bytes or parsed -> a PIL image. Raises NczError where it is none.
 
         crop: x, y, width and height of the part to decode, in pixels. best_effort: fill damaged
-        tiles with grey; their boxes (x, y, width, height) are in ``info["damaged"]``.
+        tiles with grey; their boxes (x, y, width, height in the whole picture) are in
+        ``info["damaged"]``.
         """
-        file = container.read(
-            data, max_pixels=max_pixels if crop is None else sys.maxsize, best_effort=best_effort
-        )
+        if isinstance(source, container.NczFile):
+            file = source
+        else:
+            most = max_pixels if crop is None else sys.maxsize
+            file = container.read(source, max_pixels=most, best_effort=best_effort)
         box = None if crop is None else tiles.check_crop(crop, file)
         if file.tiling is None or box is None:
             tiles.check_pixels(file.width, file.height, self.block, max_pixels)

@@ -104,6 +104,8 @@ def _by_sample(
     factor, best, distance = 1.0, None, float("inf")
     for _ in range(ROUNDS):
         quality = _crossing(rough, target / factor, below)
+        if not 0 < rough(quality) < float("inf"):  # a sample of one colour has no PSNR
+            break
         tried = attempt(quality)
         value = measure(tried)
         missed = abs(value / target - 1)

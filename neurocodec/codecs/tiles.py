@@ -147,7 +147,8 @@ def _mask(roi: Any, grid: Grid, block: int) -> Image.Image:
 
 @dataclass(frozen=True)
 class Decoded:
-    """pixels (H, W, 3) uint8 and alpha (H, W) or None of a region; the tiles that are lost."""
+    """pixels (H, W, 3) uint8 and alpha (H, W) or None of a region; its tiles that are damaged, grey
+    or, where that is all they lack, opaque."""
 
     pixels: np.ndarray
     alpha: np.ndarray | None
@@ -265,7 +266,8 @@ def decode(
         if alpha is not None and stored is not None:
             with trying(number):
                 alpha[target] = unpack_alpha(stored, box.width, box.height)[source]
-    return Decoded(pixels, alpha, tuple(sorted(lost)))
+    # A damaged neighbour of the region is only missed along the border.
+    return Decoded(pixels, alpha, tuple(sorted(lost.intersection(wanted))))
 
 
 def _assemble(

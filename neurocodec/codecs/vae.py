@@ -42,13 +42,11 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Pass:
-    """One stream's symbols before they are coded: how far each integer lies from its centre."""
+    """One stream's integers and their mixtures, before they are coded."""
 
     group: int
     parameters: NDArray[np.float64]  # (N, 3K), in units of the grid
-    indices: NDArray[np.int32]  # (N, 3K), snapped
-    centre: NDArray[np.int64]  # (N,)
-    distance: NDArray[np.int64]  # (N,)
+    values: NDArray[np.int64]  # (N,)
 
 
 @torch.no_grad()
@@ -140,20 +138,19 @@ class VAECodec(Codec):
         reach = HYPER_LEVELS // 2
         hyper = (prepared.hyper * self.model.prior.hyper_gain(q)).round().clamp(-reach, reach)
         steps = prepared.latent * self.model.prior.gain(q)
-        offset, clear = 0, -1
-        while clear != offset:  # once, but for the rare picture that needs another offset
-            offset = max(clear, 0)
-            values, shifts, passes = self._passes(steps, hyper.double(), q.double(), offset)
-            clear = coding.choose_offset([one.parameters for one in passes])
-        levels = [3] * len(self.model.config.groups)
-        for one in passes:
-            widest = 2 * int(np.abs(one.distance).max()) + 1
+        values, shifts, passes = self._passes(steps, hyper.double(), q.double())
+        offset = coding.choose_offset([one.parameters for one in passes])
+        snapped = [coding.snap(one.parameters, offset) for one in passes]
+        centres = [coding.centres(indices) for indices in snapped]
+        levels = [layout.FEWEST_LEVELS] * len(self.model.config.groups)
+        for one, centre in zip(passes, centres, strict=True):
+            widest = 2 * int(np.abs(one.values - centre).max()) + 1
             levels[one.group] = max(levels[one.group], widest)
         streams = [self._encode_hyper(hyper)]
-        for one in passes:
+        for one, indices, centre in zip(passes, snapped, centres, strict=True):
             window = levels[one.group]
-            symbols = one.distance + window // 2
-            intervals = coding.intervals_from_mixture(one.indices, one.centre, window, symbols)
+            symbols = one.values - centre + window // 2
+            intervals = coding.intervals_from_mixture(indices, centre, window, symbols)
             streams.append(coding.encode_symbols(*intervals))
         header = container.VAEHeader(
             quality=quality,
@@ -168,9 +165,9 @@ class VAECodec(Codec):
         )
 
     def _passes(
-        self, steps: Tensor, hyper: Tensor, quality: Tensor, offset: int
+        self, steps: Tensor, hyper: Tensor, quality: Tensor
     ) -> tuple[Tensor, Tensor, list[Pass]]:
-        """Quantize a latent in steps (1, C, h, w), pass by pass, under the grid's ``offset``.
+        """Quantize a latent in steps (1, C, h, w), pass by pass.
 
         Returns its integers and their shifts, as `walk` does, and what is to be coded.
         """
@@ -180,12 +177,10 @@ class VAECodec(Codec):
 
         def choose(group: int, mixtures: Tensor, where: Tensor) -> Tensor:
             parameters = mixtures.cpu().numpy() * self.scale
-            indices = coding.snap(parameters, offset)
-            centre = coding.centres(indices)
-            near = torch.from_numpy(centre).to(mixtures)
-            values = self._quantize(wanted[group][where], mixtures, near)
-            distance = (values - near).long().cpu().numpy()
-            passes.append(Pass(group, parameters, indices, centre, distance))
+            # The grid's offset is not known yet; it moves a centre by one at most.
+            centre = torch.from_numpy(coding.centres(coding.snap(parameters))).to(mixtures)
+            values = self._quantize(wanted[group][where], mixtures, centre)
+            passes.append(Pass(group, parameters, values.long().cpu().numpy()))
             return values
 
         values, shifts = walk(self.prior, hyper, quality, rows, cols, choose)
@@ -197,7 +192,7 @@ class VAECodec(Codec):
         An integer costs its squared distance and ``rate_aware`` times its bits. Where the step is
         the best one for its rate, a squared step is worth about 1/rate_aware bits.
         """
-        reach = (MAX_LEVELS - 1) // 2
+        reach = (MAX_LEVELS - 1) // 2 - 1
         nearest = wanted.round().clamp(centre - reach, centre + reach)
         if not self.rate_aware:
             return nearest

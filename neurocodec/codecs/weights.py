@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as parse
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from neurocodec.codecs.comrec import ComRecCodec
 from neurocodec.codecs.cvqn import CVQNCodec
 from neurocodec.codecs.vae import VAECodec
+from neurocodec.errors import InvalidArgument
 from neurocodec.nets.comrec import ComRec, ComRecConfig
 from neurocodec.nets.cvqn import CVQN, CVQNConfig
 from neurocodec.nets.vae import VAE, VAEConfig
@@ -106,6 +109,19 @@ def model_from_bytes(data: bytes) -> nn.Module:
         model: nn.Module = kind.networks(from_dict(kind.config, json.loads(metadata["config"])))
     model.load_state_dict(widened(parse(data)), assign=True)
     return model
+
+
+def load(path: Path) -> nn.Module:
+    """As `model_from_bytes`. Raises InvalidArgument where the file holds no weights, OSError."""
+    data = path.read_bytes()
+    try:
+        return model_from_bytes(data)
+    except (LookupError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InvalidArgument(
+            f"{path} holds no weights of this release ({reason}): give a weights.safetensors, or a "
+            "checkpoint.pt"
+        ) from error
 
 
 def codec_from_bytes(data: bytes, **options: Any) -> Any:

@@ -70,8 +70,8 @@ def choose_offset(logit_arrays: Sequence[NDArray[np.float64]], guard: float | No
     """The first grid offset, 0..255, at which no logit lies within `guard` of a boundary.
 
     `guard` is that of :func:`guard_for` unless given. `logit_arrays` holds every array (N, L) of
-    one image that goes through :func:`snap`. The answer is 0 for nearly every image. Raises
-    NczError where no offset is clear.
+    one image that goes through :func:`snap`. The answer is 0 for most images of up to a
+    megapixel. Raises NczError where no offset is clear.
     """
     if guard is None:
         guard = guard_for(sum(logits.size for logits in logit_arrays))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neurocodec.device import check as check_device
 from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation import hardware, report
 from neurocodec.evaluation.curves import METRICS, Curve, load_anchors
@@ -56,6 +57,7 @@ def run(
     for none. ``anchors``: JSON of published curves, see :func:`load_anchors`. ``threads``: of
     torch, for the time of this call. ``jobs``: measurements at once; times mean something with 1.
     """
+    check_device(device)
     out = Path(out_dir)
     images = find_images(Path(data_dir))
     published = load_anchors(Path(anchors)) if anchors else {}

@@ -42,7 +42,7 @@ class Row:
     image_crc32: str = ""
     """Of the image's pixels: another image of the same name is measured anew."""
     psnr_luma: float | None = None
-    """dB over BT.601 luma. This and what follows is None in tables written by release 0.1.0."""
+    """dB over BT.601 luma."""
     ssim: float | None = None
     """Mean over R, G, B; nan where the image is too small for it."""
     ssim_luma: float | None = None
@@ -53,7 +53,6 @@ class Row:
 
 
 _COLUMNS = [f.name for f in fields(Row)]
-_COLUMNS_0_1 = _COLUMNS[: _COLUMNS.index("psnr_luma")]
 _PARSERS: dict[Any, Callable[[str], Any]] = {
     str: str,
     int: int,
@@ -78,17 +77,16 @@ def write_rows(
 def parse_rows(text: str, source: str = "the table") -> list[Row]:
     """Read :func:`write_rows` back; a last line without its newline was torn and is left out.
 
-    Tables of release 0.1.0, which measured less, are read too. Raises :class:`InvalidArgument`
-    for other columns or a line that does not parse.
+    Raises :class:`InvalidArgument` for other columns or a line that does not parse.
     """
     reader = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))
     columns = next(reader, _COLUMNS)
-    if columns not in (_COLUMNS, _COLUMNS_0_1):
+    if columns != _COLUMNS:
         raise InvalidArgument(
             f"{source} has other columns than this release writes: move it or choose another folder"
         )
     rows = []
-    parsers = [_PARSERS[f.type] for f in fields(Row)][: len(columns)]
+    parsers = [_PARSERS[f.type] for f in fields(Row)]
     for cells in reader:
         try:
             values = [parse(cell) for parse, cell in zip(parsers, cells, strict=True)]

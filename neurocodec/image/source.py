@@ -71,6 +71,8 @@ def _from_pil(image: Image.Image, name: str, max_pixels: int) -> Photo:
     check_size(*image.size, name, max_pixels)
     try:
         image.load()
+    except MemoryError:
+        raise
     except Exception as error:  # opened by the caller, but read only now
         raise UnreadableImage(f"{name} cannot be loaded: {one_line(error)}") from error
     return from_pil(image)

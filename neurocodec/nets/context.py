@@ -151,7 +151,7 @@ class GroupContext(nn.Module):
         needed = wanted if self.pointwise else now
         if not needed.any():
             return known.new_zeros(len(known), self.features, self.size, 0), state
-        looked = self._look(known, given, below, needed)
+        looked = self._look(known if index else None, given, below, needed)
         if self.pointwise:
             middle = F.leaky_relu(_pointwise(self.residual_a, looked), 0.1)
             return looked + _pointwise(self.residual_b, middle), None
@@ -163,11 +163,18 @@ class GroupContext(nn.Module):
         last = first + self.residual_b(middle)
         return last[..., wanted], State(first, middle)
 
-    def _look(self, known: Tensor, given: Tensor, below: Tensor, now: Tensor) -> Tensor:
-        """The first 3D layer, with its bias from the 2D ones, at the positions ``now`` (H, W)."""
-        layer = cast(nn.Conv2d, self.condition[0])
-        own = layer.weight[:, -self.size - 2 : -2]
-        hidden = (given + F.conv2d(known, own, padding=layer.padding))[..., now]
+    def _look(self, known: Tensor | None, given: Tensor, below: Tensor, now: Tensor) -> Tensor:
+        """The first 3D layer, with its bias from the 2D ones, at the positions ``now`` (H, W).
+
+        known: None where nothing is.
+        """
+        if known is None:
+            known = below.new_zeros(()).expand(below.shape[0], self.size, *now.shape)
+        else:
+            layer = cast(nn.Conv2d, self.condition[0])
+            own = layer.weight[:, -self.size - 2 : -2]
+            given = given + F.conv2d(known, own, padding=layer.padding)
+        hidden = given[..., now]
         bias = self.condition[1:](hidden[..., None])
         # The slab is one channel taller on each side: the last channel of the previous group is
         # known everywhere, the first of the next group nowhere.

@@ -46,7 +46,7 @@ class ComRecSystem(System):
         half = compacting or bool(torch.rand((), generator=generator) < self.config.loss.half_share)
         quality = stratified(x.shape[0], generator).to(x.device)
         if half:
-            quality = 1 + (quality - 1) * self.config.loss.half_until / 100
+            quality = 1 + (quality - 1) * (self.config.loss.half_until - 1) / 99
         if self.inner is None:
             return self._end_to_end(model, x, quality, half)
         config = model.config
@@ -58,13 +58,13 @@ class ComRecSystem(System):
         if compacting:
             picture = carried = model.compact(x, inner_quality)
             if self.config.loss.straight_through:
-                decoded, _ = through(self.inner, picture, asked)
+                decoded, bpp = through(self.inner, picture, asked)
                 carried = picture + (decoded - picture).detach()
         else:
             with torch.no_grad():
                 picture = model.compact(x, inner_quality) if half else x
             carried, bpp = through(self.inner, picture, asked)
-            bpp = bpp / (4 if half else 1)
+        bpp = bpp / (4 if half else 1)
         restored = model.restore(carried, inner_quality, half)
         mse = _mse(restored, x)
         total = torch.log10(mse + NEARLY_NOTHING)

@@ -17,8 +17,8 @@ from neurocodec.plain import from_dict, to_dict
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Square crops of ``crop`` pixels, ``batch`` a step; the last ``validation`` photographs (by
-    name's digest) are held out."""
+    """Square crops of ``crop`` pixels, ``batch`` a step; the first ``validation`` photographs (by
+    name's digest) of 256 pixels a side or more are held out."""
 
     crop: int = 192
     batch: int = 4

@@ -6,6 +6,7 @@ import copy
 import csv
 import math
 import os
+import pickle
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from neurocodec.codecs import weights
+from neurocodec.device import check as check_device
 from neurocodec.errors import InvalidArgument
 from neurocodec.plain import to_dict
 from neurocodec.threads import torch_threads
@@ -85,11 +87,16 @@ class Trainer:
             self.model = self.system.build().to(self.device)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimizers = optimizers(self.system, self.model, config.optimizer)
-        held_out = min(config.data.validation, max(len(photos) - 1, 0))
+        held_out = min(config.data.validation, len(photos) // 2)
         large = [p for p in photos if min(p.shape[1:]) >= VALIDATION_CROP][:held_out]
         held = {id(p) for p in large}
         self.validation = data.centre_crops(large, VALIDATION_CROP) if large else None
         kept = [p.to(self.device) for p in photos if id(p) not in held]
+        if not kept:
+            side = config.data.crop
+            raise InvalidArgument(
+                f"no photograph has {side} pixels a side: give larger ones, or lower data.crop"
+            )
         self.crops = data.Crops(kept, config.data.crop, config.data.batch, self.generator)
         self.step = 0
 
@@ -160,19 +167,39 @@ class Trainer:
         """Take over the networks of a weights file, or the averaged ones of a checkpoint, as far as
         the codec's `System.begin` allows."""
         if path.suffix == ".pt":
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = load_checkpoint(path)
             networks = system_of(recipe.build(state["recipe"])).build()
             networks.load_state_dict(state["average"])
         else:
-            networks = weights.model_from_bytes(path.read_bytes())
+            networks = weights.load(path)
         for model in (self.model, self.average):
             self.system.begin(model, networks, str(path))
 
 
+def load_checkpoint(path: Path, device: str = "cpu") -> dict:
+    """What `save` wrote. Raises InvalidArgument where the file is no such checkpoint, OSError."""
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        missing = {"recipe", "step", "model", "average", "optimizers", "generator"} - {*state}
+    except OSError:
+        raise
+    except (EOFError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0] or "it ends too early"
+        raise InvalidArgument(
+            f"{path} is no checkpoint ({reason}): train with --restart, or begin with --start"
+        ) from error
+    if missing:
+        raise InvalidArgument(
+            f"{path} is no checkpoint of a training, it lacks {', '.join(sorted(missing))}: "
+            "train with --restart, or begin with --start"
+        )
+    return state
+
+
 def check_same(state: dict, config: recipe.AnyRecipe, where: str) -> None:
-    """Refuse to resume under other networks or another optimizer than a checkpoint's; the rest of
-    a recipe, such as its steps, may have changed. Raises InvalidArgument."""
-    for field in ("codec", "model", "optimizer.kernels"):
+    """Refuse to resume under another name, other networks or another optimizer than a checkpoint's;
+    the rest of a recipe, such as its steps, may have changed. Raises InvalidArgument."""
+    for field in ("name", "codec", "model", "optimizer.kernels"):
         before, now = state["recipe"], to_dict(config)
         for key in field.split("."):
             before, now = before.get(key), now.get(key)
@@ -186,7 +213,10 @@ def check_same(state: dict, config: recipe.AnyRecipe, where: str) -> None:
 def save(trainer: Trainer, path: Path) -> None:
     """Write the checkpoint under a temporary name, then rename: a kill leaves the old one."""
     temporary = path.with_suffix(".tmp")
-    torch.save(trainer.state(), temporary)
+    with open(temporary, "wb") as file:
+        torch.save(trainer.state(), file)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)
 
 
@@ -209,6 +239,7 @@ def run(
     step in hand, save and return. ``max_steps`` bounds the steps of this call, not of the recipe.
     ``out_dir/curves.csv`` gains validation rows. ``progress``: None shows a bar on a terminal.
     """
+    check_device(device)
     config = recipe.load(recipe_path)
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
@@ -217,7 +248,7 @@ def run(
         photos = data.decode(data.list_photos(data_dirs), config.data.crop)
         trainer = Trainer(config, photos, device)
         if resume and checkpoint.exists():
-            state = torch.load(checkpoint, map_location=device, weights_only=True)
+            state = load_checkpoint(checkpoint, device)
             check_same(state, config, str(checkpoint))
             trainer.restore(state)
         elif start is not None:

@@ -231,6 +231,11 @@ def test_train(ncz, stand_in):
     }
     ncz("train", "wide.yaml", "--data", "A", "--resume")
     assert (calls[-1]["out_dir"], calls[-1]["resume"]) == (Path("runs/wide"), True)
+    model = Path("models/small")
+    model.mkdir(parents=True)
+    (model / "recipe.yaml").touch()
+    ncz("train", "models/small/first.yaml", "--data", "A")  # every model may have a first.yaml
+    assert calls[-1]["out_dir"] == Path("runs/small-first")
 
 
 def test_train_reports_errors(ncz, stand_in):

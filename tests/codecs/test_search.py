@@ -44,6 +44,15 @@ def test_the_highest_quality_within_the_limit(power, quality):
     assert len(curve.tried) <= 2 + 15
 
 
+def test_a_sample_without_a_measure_is_no_guide():
+    """A sample of one colour is decoded exactly: its PSNR is infinite."""
+    curve = Curve()
+    found = search.lowest_reaching(
+        curve.attempt, curve.measure, 40.0, "score", lambda quality: float("inf")
+    )
+    assert 40 <= found <= 40 + search.STEP
+
+
 def test_targets_out_of_reach_say_what_can_be_had():
     curve = Curve()
     with pytest.raises(InvalidArgument, match="score 101 is out of reach: quality 100 gives 100;"):

@@ -346,6 +346,9 @@ def test_best_effort_costs_the_damaged_tile_alone(codec):
     rest[:64, :64] = False
     assert np.abs(found[rest] - whole[rest]).mean() < 3
     assert "damaged" not in codec.decode(coded, best_effort=True).info
+    beside = codec.decode(spoil(coded, 0), best_effort=True, crop=(64, 0, 64, 64))
+    assert "damaged" not in beside.info  # no pixel of it is
+    assert np.array_equal(array(beside), found[:64, 64:128])
 
 
 @pytest.mark.parametrize("cause", [MissingDependency, InvalidArgument])

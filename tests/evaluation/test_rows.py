@@ -17,7 +17,6 @@ HEADER = (
     "estimated_bits,coded_bits,file_bits,version,image_crc32,psnr_luma,ssim,ssim_luma\n"
 )
 LINE = "fake,a.png,50.0,4,2,10,10.0,31.25,0.96,0.5,0.25,79.5,80.0,88.0,v1,0a,32.5,0.75,0.875\n"
-OLD_HEADER, OLD_LINE = HEADER.replace(",psnr_luma,ssim,ssim_luma", ""), LINE[:-17] + "\n"
 
 
 def test_the_table_byte_for_byte():
@@ -67,20 +66,6 @@ def test_a_new_log_grows_line_by_line(tmp_path):
     assert log.rows == {ROW.key: newer}
     assert RowLog(path).rows == {ROW.key: newer}
     assert len(path.read_text().splitlines()) == 2
-
-
-def test_tables_of_the_first_release_are_read_and_continued(tmp_path):
-    assert OLD_LINE == "fake,a.png,50.0,4,2,10,10.0,31.25,0.96,0.5,0.25,79.5,80.0,88.0,v1,0a\n"
-    old = replace(ROW, psnr_luma=None, ssim=None, ssim_luma=None)
-    assert parse_rows(OLD_HEADER + OLD_LINE) == [old]
-    path = tmp_path / "rows.csv"
-    path.write_text(OLD_HEADER + OLD_LINE)
-    log = RowLog(path)
-    assert path.read_text() == HEADER + OLD_LINE[:-1] + ",,,\n"
-    log.append(replace(ROW, image="b.png"))
-    assert parse_rows(path.read_text()) == [old, replace(ROW, image="b.png")]
-    with pytest.raises(InvalidArgument, match="line 2"):
-        parse_rows(OLD_HEADER + LINE)
 
 
 def test_foreign_tables_are_refused(tmp_path):

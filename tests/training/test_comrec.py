@@ -118,7 +118,7 @@ def test_alternation_freezes_the_other_network(form, straight_through):
             learns, rests = learns[::-1], rests[::-1]
             assert shown["bpp"] > 0
         else:
-            assert shown["bpp"] == 0  # nothing was coded to be counted
+            assert (shown["bpp"] > 0) == straight_through  # else nothing was coded to be counted
         assert moved(learns[0], rests[0])
         assert moved(learns[1], rests[1]) == set()
 
@@ -171,7 +171,7 @@ def test_half_pictures_are_trained_up_to_their_highest_quality(monkeypatch):
         for _ in range(12):
             training.advance()
     assert 1 <= min(seen[True]) < 10
-    assert 35 < max(seen[True]) <= 40.6
+    assert 35 < max(seen[True]) <= 40
     assert max(seen[False]) > 90
 
 

@@ -130,6 +130,45 @@ def test_a_run_resumes_under_its_own_networks_only(part, change, recipe_file, ph
         run(recipe_file, [photos], tmp_path / "run", threads=1)
 
 
+def test_every_run_has_a_folder_of_its_own(recipe_file, photos, tmp_path):
+    """Models of one codec may differ in the loss alone."""
+    run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
+    recipe_file.write_text(yaml.safe_dump({**TINY, "name": "another"}))
+    with pytest.raises(InvalidArgument, match="was trained under another name than"):
+        run(recipe_file, [photos], tmp_path / "run", threads=1)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\3\4 cut", b"weights"])
+def test_a_damaged_checkpoint_is_told(damage, recipe_file, photos, tmp_path):
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(damage)
+    with pytest.raises(InvalidArgument, match=r"checkpoint.pt is no checkpoint \(.*--restart"):
+        run(recipe_file, [photos], tmp_path / "run", threads=1)
+    torch.save({"state_dict": {}}, checkpoint)
+    with pytest.raises(InvalidArgument, match="no checkpoint of a training, it lacks average, "):
+        run(recipe_file, [photos], tmp_path / "run", threads=1)
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x08" + bytes(7) + b"not json", bytes(100)])
+def test_weights_to_begin_with_that_are_none(damage, recipe_file, photos, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(damage)
+    with pytest.raises(InvalidArgument, match=r"weights.safetensors holds no weights"):
+        run(recipe_file, [photos], tmp_path / "run", start=path, threads=1)
+
+
+def test_photographs_that_are_all_too_small(recipe_file, photos, tmp_path):
+    recipe_file.write_text(yaml.safe_dump({**TINY, "data": {**TINY["data"], "crop": 4000}}))
+    with pytest.raises(InvalidArgument, match="no photograph has 4000 pixels a side"):
+        run(recipe_file, [photos], tmp_path / "run", threads=1)
+
+
+def test_a_device_that_is_not_there(recipe_file, photos, tmp_path):
+    with pytest.raises(InvalidArgument, match="device 'abacus' cannot be used"):
+        run(recipe_file, [photos], tmp_path / "run", device="abacus")
+
+
 def test_rates_of_milestones_and_cosine():
     milestones = recipe.OptimizerConfig(schedule="milestones", milestones=(2, 3), factor=0.2)
     factors = [learning_rate(step, 40, 10, milestones) for step in (0, 19, 20, 30)]

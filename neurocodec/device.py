@@ -1,0 +1,18 @@
+"""Torch's devices by name."""
+
+from __future__ import annotations
+
+from neurocodec.errors import InvalidArgument
+
+
+def check(name: str) -> None:
+    """Raises InvalidArgument for a device that torch does not have."""
+    if name == "cpu":
+        return
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (AssertionError, RuntimeError) as error:  # not compiled in; unknown or absent
+        cause = str(error).partition("\n")[0]
+        raise InvalidArgument(f"device {name!r} cannot be used ({cause}): use cpu") from error
