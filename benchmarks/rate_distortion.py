@@ -23,8 +23,8 @@ from pathlib import Path
 from benchmarks import speed, timings
 from neurocodec.errors import InvalidArgument, NczError
 from neurocodec.evaluation.bench import Evaluation, run
-from neurocodec.evaluation.curves import load_anchors
-from neurocodec.evaluation.images import find_images
+from neurocodec.evaluation.curves import Curve, load_anchors
+from neurocodec.evaluation.images import find_images, read_rgb
 from neurocodec.evaluation.points import Point
 from neurocodec.evaluation.report import bd_entries, points_table, scores_table, table
 from neurocodec.evaluation.rows import write_rows
@@ -84,6 +84,7 @@ def costs(
 ) -> list[dict[str, str]]:
     """Time and memory of every codec on one photograph, a row each."""
     rows = []
+    height, width = read_rgb(photo).shape[:2]
     for codec, own in groupby(points, key=lambda point: point.codec):
         point = min(own, key=lambda point: abs(point.bpp - COST_BPP))
         arguments = ["--codec", codec, "--quality", f"{point.quality:g}", "--image", str(photo)]
@@ -96,6 +97,7 @@ def costs(
                 "codec": codec,
                 "quality": f"{point.quality:g}",
                 "bytes": str(found["bytes"]),
+                "bpp": f"{8 * found['bytes'] / (height * width):.3f}",
                 "PSNR": f"{found['psnr']:.2f}",
                 "encode s": f"{found['encode_s']:.3f}",
                 "decode s": f"{found['decode_s']:.3f}",
@@ -115,7 +117,10 @@ def readme_tables(
 ) -> str:
     """BD-rates of everything against ``reference`` (JPEG where it is not there), our points, and
     what each codec spends on a photograph."""
-    everything = [*result.curves, *result.anchors.values()]
+    # Curves measured in this run and before: this run's stand.
+    before = {f"{curve.name} (anchor)" for curve in result.curves}
+    published = [curve for name, curve in result.anchors.items() if name not in before]
+    everything = [*result.curves, *published]
     if reference not in {curve.name for curve in everything}:
         reference = "jpeg"
     chosen = [curve for curve in everything if curve.name == reference]
@@ -123,9 +128,10 @@ def readme_tables(
     machine = result.environment
     return "\n".join(
         [
-            "BD-rate (negative: fewer bytes for the same quality):",
+            "BD-rate (negative: fewer bytes for the same quality) of the codecs of this run:",
             "",
-            scores_table(bd_entries(everything, chosen), reference),
+            scores_table(bd_entries(result.curves, chosen), reference),
+            *_published(published, chosen, reference),
             f"Means over {len({row.image for row in result.rows})} images; times on "
             f"{machine['cpu']}, {machine['threads']} threads, torch {machine['torch']}:",
             "",
@@ -136,6 +142,14 @@ def readme_tables(
             table(list(spent[0]), [list(row.values()) for row in spent]),
         ]
     )
+
+
+def _published(published: Sequence[Curve], chosen: Sequence[Curve], reference: str) -> list[str]:
+    """The same of published curves, as far as they can be compared."""
+    entries = bd_entries(published, chosen)
+    comparable = {entry.codec for entry in entries if entry.result is not None}
+    entries = [entry for entry in entries if entry.codec in comparable]
+    return ["Published curves:", "", scores_table(entries, reference)] if entries else []
 
 
 def insert(readme: Path, tables: str) -> None:
