@@ -21,6 +21,7 @@ from itertools import groupby
 from pathlib import Path
 
 from benchmarks import speed, timings
+from neurocodec import zoo
 from neurocodec.errors import InvalidArgument, NczError
 from neurocodec.evaluation.bench import Evaluation, run
 from neurocodec.evaluation.curves import Curve, load_anchors
@@ -169,7 +170,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of results")
     parser.add_argument("--anchors", type=Path, metavar="JSON", help="published curves")
     parser.add_argument("--reference", default="bpg-444", metavar="CURVE")
-    parser.add_argument("--models", nargs="*", default=["cvqn"], metavar="NAME")
+    parser.add_argument("--models", nargs="*", default=[zoo.DEFAULT], metavar="NAME")
     parser.add_argument("--qualities", nargs="+", type=float, metavar="Q", help="of the models")
     parser.add_argument("--peers", nargs="*", metavar="NAME", help="default: all installed")
     parser.add_argument("--device", default="cpu")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neurocodec import zoo
 from neurocodec.device import check as check_device
 from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation import hardware, report
@@ -38,7 +39,7 @@ class Evaluation:
 def run(
     data_dir: str | Path,
     out_dir: str | Path,
-    models: Sequence[Any] = ("cvqn",),
+    models: Sequence[Any] = (zoo.DEFAULT,),
     qualities: Sequence[float] | None = None,
     peers: Sequence[str] | None = None,
     anchors: str | Path | None = None,
@@ -111,8 +112,6 @@ def _model(model: Any, qualities: Sequence[float] | None, device: str) -> Entran
     """A shipped model by name, or any object that encodes and decodes."""
     version = getattr(model, "version", "")
     if isinstance(model, str):
-        from neurocodec import zoo
-
         name = model
         version = next((info.digest[:16] for info in zoo.models() if info.name == name), "")
         model = zoo.load(name, device)

@@ -47,10 +47,6 @@ class GMMQuantizer(nn.Module):
         deviation = (z[..., None] - self.mu) * torch.exp(-self.log_sigma)
         return F.log_softmax(self.log_pi, dim=0) - self.log_sigma - 0.5 * deviation * deviation
 
-    def index(self, z: Tensor) -> Tensor:
-        """Index of the level of greatest responsibility: (…) -> (…) int64."""
-        return self.log_responsibility(z).argmax(dim=-1)
-
     def forward(self, z: Tensor) -> Quantized:
         score = self.log_responsibility(z)
         log_likelihood = torch.logsumexp(score, dim=-1)
