@@ -31,7 +31,7 @@ BARE = {
 """The peer behind an inner codec, and its qualities at these rates; `dct` is held against JPEG."""
 INSIDE = {
     "jpeg": (3, 4, 5, 6, 8, 10, 12, 15, 18, 22),
-    "webp": (0, 1, 2, 4, 6, 10, 15, 20, 25, 30),
+    "webp": (1, 1.5, 2, 3, 5, 7, 11, 16, 21, 26, 31),
 }
 """Inner codecs that have settings of their own inside of ours, and their qualities alone."""
 

@@ -3,7 +3,7 @@
 Quality is 1 to 100 for all of them, with the meaning it has in the codec but for three: `jpeg`
 scales flatter tables than those of the standard and rounds with a dead zone, worth 1.2 dB of PSNR
 at the size of JPEG's quality 10 (Kodak), `webp` spreads the error evenly where it can (see
-`_save_webp`), and `jpeg2000`, which has no quality of its own, aims at a PSNR.
+`_save_webp`) and begins at 0, and `jpeg2000`, which has no quality of its own, aims at a PSNR.
 """
 
 from __future__ import annotations
@@ -141,8 +141,10 @@ def _save_jpeg(image: Image.Image, file: io.BytesIO, quality: float) -> None:
 def _save_webp(image: Image.Image, file: io.BytesIO, quality: float) -> None:
     """Without spatial noise shaping, which hides error in busy places at the cost of squared error.
 
-    Pillow does not have this setting, the package webp does; without it, as Pillow saves.
+    Pillow does not have this setting, the package webp does; without it, as Pillow saves. WebP's
+    own quality begins at 0, and between 0 and 1 the size doubles.
     """
+    quality = (quality - 1) * 100 / 99
     try:
         import webp
     except ImportError:
