@@ -1,10 +1,12 @@
 import csv
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
 
+from neurocodec import zoo
 from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation import bench, run
 from neurocodec.evaluation.rows import parse_rows
@@ -62,16 +64,8 @@ def test_qualities_come_from_the_caller_then_the_codec(codec, folder, tmp_path):
 
 
 def test_models_by_name_carry_their_digest(codec, folder, tmp_path, monkeypatch):
-    import sys
-    from types import ModuleType, SimpleNamespace
-
-    import neurocodec
-
-    zoo = ModuleType("neurocodec.zoo")
-    zoo.models = lambda: (SimpleNamespace(name="fake", digest="abc123"),)
-    zoo.load = lambda name, device: codec if (name, device) == ("fake", "cpu") else None
-    monkeypatch.setitem(sys.modules, "neurocodec.zoo", zoo)
-    monkeypatch.setattr(neurocodec, "zoo", zoo, raising=False)
+    monkeypatch.setattr(zoo, "models", lambda: (SimpleNamespace(name="fake", digest="abc123"),))
+    monkeypatch.setattr(zoo, "load", lambda name, device: {("fake", "cpu"): codec}[name, device])
     result = run(folder, tmp_path, models=["fake"], qualities=[50], peers=())
     assert {row.version for row in result.rows} == {"abc123"}
 
