@@ -1,9 +1,9 @@
 """Logits to integers that are the same on every machine.
 
 A network evaluated in float64 gives logits that differ between machines, thread counts and
-instruction sets by about 1e-13. Rounded to a coarse grid they become equal integers, except where
-a logit sits on a rounding boundary. The encoder looks for such logits and, should there be one,
-shifts the whole grid by a fraction of a step; the file records that offset in one byte.
+instruction sets by 1e-13 to 2e-12. Rounded to a coarse grid they become equal integers, except
+where a logit sits on a rounding boundary. The encoder looks for such logits and, should there be
+one, shifts the whole grid by a fraction of a step; the file records that offset in one byte.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def guard_for(count: int) -> float:
 
     1e-9 for pictures of up to about a megapixel. Beyond, so many logits cannot all keep that
     distance at any offset: the guard narrows until about one stray is expected at each. At 100
-    megapixels it is 1e-11, still far above the 1e-13 by which summation orders differ.
+    megapixels it is 1e-11, still above the 2e-12 by which summation orders differ at most.
     """
     return min(1e-9, LOGIT_STEP / (2 * max(count, 1)))
 
