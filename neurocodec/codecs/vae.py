@@ -46,6 +46,7 @@ class Pass:
 
     group: int
     parameters: NDArray[np.float64]  # (N, 3K), in units of the grid
+    indices: NDArray[np.int32]  # (N, 3K), snapped at offset 0
     values: NDArray[np.int64]  # (N,)
 
 
@@ -140,7 +141,7 @@ class VAECodec(Codec):
         steps = prepared.latent * self.model.prior.gain(q)
         values, shifts, passes = self._passes(steps, hyper.double(), q.double())
         offset = coding.choose_offset([one.parameters for one in passes])
-        snapped = [coding.snap(one.parameters, offset) for one in passes]
+        snapped = [coding.snap(one.parameters, offset) if offset else one.indices for one in passes]
         centres = [coding.centres(indices) for indices in snapped]
         levels = [layout.FEWEST_LEVELS] * len(self.model.config.groups)
         for one, centre in zip(passes, centres, strict=True):
@@ -178,9 +179,10 @@ class VAECodec(Codec):
         def choose(group: int, mixtures: Tensor, where: Tensor) -> Tensor:
             parameters = mixtures.cpu().numpy() * self.scale
             # The grid's offset is not known yet; it moves a centre by one at most.
-            centre = torch.from_numpy(coding.centres(coding.snap(parameters))).to(mixtures)
+            indices = coding.snap(parameters)
+            centre = torch.from_numpy(coding.centres(indices)).to(mixtures)
             values = self._quantize(wanted[group][where], mixtures, centre)
-            passes.append(Pass(group, parameters, values.long().cpu().numpy()))
+            passes.append(Pass(group, parameters, indices, values.long().cpu().numpy()))
             return values
 
         values, shifts = walk(self.prior, hyper, quality, rows, cols, choose)

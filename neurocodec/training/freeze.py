@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from torch import nn
 
 from neurocodec.codecs import weights
 from neurocodec.errors import InvalidArgument
 from neurocodec.training import recipe
-from neurocodec.training.run import system_of
+from neurocodec.training.run import load_checkpoint, system_of
 from neurocodec.zoo import WEIGHTS
 
 LICENCE = "Apache-2.0"
@@ -28,7 +27,7 @@ def averaged(
     under: a recipe to take instead of the checkpoint's own, of networks of the same shapes: wire id
     and whatever the networks do not depend on may be decided after the training.
     """
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state = load_checkpoint(Path(checkpoint))
     config = recipe.build(state["recipe"]) if under is None else recipe.load(under)
     system = system_of(config)
     model = system.build()
