@@ -66,20 +66,24 @@ class Companding(nn.Module):
     SSIM forgives an error in proportion to 2σ² + C₂, so steps should grow with local contrast.
     Forward: y = x / (β + Σγx²)^e. For one pooled energy and large inputs, the inverse is
     x = y · (β^(1−2e) + Σγy²)^(e/(1−2e)): exact in both limits, and trained in between.
+    typical: energy at which nothing changes, so that what is companded keeps its size.
 
     Shape: (B, C, H, W) float -> the same.
     """
 
     linear: Tensor
 
-    def __init__(self, frequencies: Tensor, exponent: float, inverse: bool = False) -> None:
+    def __init__(
+        self, frequencies: Tensor, exponent: float, inverse: bool = False, typical: float = 1.0
+    ) -> None:
         super().__init__()
         self.power = exponent / (1 - 2 * exponent) if inverse else -exponent
         channels = frequencies.shape[0]
-        beta = SSIM_C2 ** (1 - 2 * exponent) if inverse else SSIM_C2
+        beta = SSIM_C2 / typical
+        beta = beta ** (1 - 2 * exponent) if inverse else beta
         ac = (frequencies > 0).float()
         # DC stays linear: its own row is nearly zero, and it adds nothing to the contrast.
-        gamma = 2.0 / (3 * BLOCK**2) * ac[None, :].expand(channels, -1).clone()
+        gamma = 2.0 / (3 * BLOCK**2 * typical) * ac[None, :].expand(channels, -1).clone()
         self.log_beta = nn.Parameter(torch.full((channels,), beta).log())
         self.log_gamma = nn.Parameter((gamma + 1e-7).log())
         self.register_buffer("linear", (frequencies == 0).float()[:, None, None], persistent=False)

@@ -1,7 +1,8 @@
 """The variational autoencoder: residual transforms, a hyperprior, a grouped mixture prior.
 
-Analysis and synthesis are a block transform each (`block_transform`, learned further) with networks
-beside it that start as no correction at all. They work in the space-to-depth domain, at a quarter
+Analysis and synthesis are a block transform each (`block_transform`, learned further), its blocks
+overlapping and its coefficients companded where the configuration says so, with networks beside it
+that start as no correction at all. They work in the space-to-depth domain, at a quarter
 of the resolution and below, where a CPU's convolutions are efficient. The latent's channels are
 coded in groups of uneven size, most important first (He et al., ELIC, arXiv 2203.10886, section
 3.2), each given a hyperprior (Ballé et al., arXiv 1802.01436) and the groups before it, in a few
@@ -20,14 +21,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neurocodec.nets import gaussian
-from neurocodec.nets.block_transform import BLOCK, dct_basis
+from neurocodec.nets.block_transform import BLOCK, Companding, dct_basis
 from neurocodec.nets.comrec import FastRecCNN
 from neurocodec.nets.gain import QualityGain
+from neurocodec.nets.overlap import Overlap
 from neurocodec.nets.passes import pass_numbers
 
 STRIDE = BLOCK
 HYPER = 4  # the hyper-latent's stride, in positions of the latent
 HYPER_LEVELS = 63  # its integers are within ±31
+TYPICAL = 0.02  # local energy, twice the variance of values in [0, 1], that companding leaves alone
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class VAEConfig:
     components: Gaussians a symbol. hyper: channels of the hyper-latent, features: of what it says.
     hidden: width of the prior's networks. analysis, synthesis: widths of the transforms at a
     quarter of the resolution and at a sixteenth; blocks: residual blocks of both at a quarter,
-    deeper: of both at a sixteenth, beyond the first.
+    deeper: of both at a sixteenth, beyond the first. overlap: strength that `Overlap` begins with,
+    0 for a block transform without; companding: exponent of `Companding`, 0 for none.
     """
 
     groups: tuple[int, ...] = (3, 21, 48, 72, 112)
@@ -52,6 +56,8 @@ class VAEConfig:
     synthesis: tuple[int, int] = (64, 128)
     blocks: tuple[int, int] = (2, 5)
     deeper: tuple[int, int] = (0, 0)
+    overlap: float = 0.0
+    companding: float = 0.0
     steps: tuple[float, float] = (120.0, 11.0)
     gain_anchors: int = 6
 
@@ -96,6 +102,7 @@ class Analysis(nn.Module):
     def __init__(self, config: VAEConfig, filters: Tensor) -> None:
         super().__init__()
         quarter, sixteenth = config.analysis
+        self.overlap = Overlap(config.overlap) if config.overlap else nn.Identity()
         self.basis = nn.Parameter(filters.clone())
         self.head = nn.Conv2d(48, quarter, 3, padding=1)
         self.blocks = nn.Sequential(*(Residual(quarter) for _ in range(config.blocks[0])))
@@ -108,7 +115,7 @@ class Analysis(nn.Module):
         features = self.blocks(F.relu(self.head(F.pixel_unshuffle(x, 4))))
         features = self.body(F.relu(self.down(F.pixel_unshuffle(features, 4))))
         features = self.deeper(features)
-        linear = F.conv2d(x * 255, self.basis, stride=BLOCK)
+        linear = F.conv2d(self.overlap(x) * 255, self.basis, stride=BLOCK)
         return linear + self.tail(features) * unit
 
 
@@ -120,6 +127,7 @@ class Synthesis(nn.Module):
         super().__init__()
         quarter, sixteenth = config.synthesis
         self.basis = nn.Parameter(filters.clone())
+        self.overlap = Overlap(config.overlap, inverse=True) if config.overlap else nn.Identity()
         self.head = nn.Conv2d(config.channels, sixteenth, 3, padding=1)
         self.body = Residual(sixteenth)
         self.deeper = nn.Sequential(*(Residual(sixteenth) for _ in range(config.deeper[1])))
@@ -129,7 +137,7 @@ class Synthesis(nn.Module):
     def forward(self, latent: Tensor, unit: Tensor, quality: Tensor) -> Tensor:
         features = self.deeper(self.body(F.relu(self.head(latent / unit))))
         deep = F.pixel_shuffle(self.up(F.relu(features)), 4)
-        picture = F.conv_transpose2d(latent, self.basis, stride=BLOCK) / 255 + 0.5
+        picture = self.overlap(F.conv_transpose2d(latent, self.basis, stride=BLOCK) / 255) + 0.5
         condition = torch.stack([quality / 100, torch.zeros_like(quality)], dim=1)
         return self.restore(picture, condition, deep)
 
@@ -300,6 +308,12 @@ class VAE(nn.Module):
         unit = natural_deviation(filters, frequencies)
         self.analysis = Analysis(config, filters)
         self.synthesis = Synthesis(config, filters)
+        self.compand, self.expand = (
+            Companding(frequencies, config.companding, inverse, TYPICAL)
+            if config.companding
+            else nn.Identity()
+            for inverse in (False, True)
+        )
         self.hyper_analysis = HyperAnalysis(config)
         self.prior = Prior(config, unit)
         self.inverse_gain = QualityGain(1 / self.prior.gain.log_gain.detach().exp())
@@ -309,13 +323,13 @@ class VAE(nn.Module):
     def analyse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, 3, H, W) in [0, 1], multiples of 16 -> latent (B, C, h, w), hyper-latent."""
         unit = self.prior.unit
-        latent = self.analysis(x - 0.5, unit)
+        latent = self.compand(self.analysis(x - 0.5, unit) / 255) * 255
         padding = (0, -latent.shape[3] % HYPER, 0, -latent.shape[2] % HYPER)
         return latent, self.hyper_analysis(F.pad(latent / unit, padding, mode="replicate"))
 
     def synthesise(self, values: Tensor, quality: Tensor) -> Tensor:
         """Integers with their shifts (B, C, h, w) -> x_hat (B, 3, H, W), not clipped."""
-        latent = values * self.inverse_gain(quality)
+        latent = self.expand(values * self.inverse_gain(quality) / 255) * 255
         return self.synthesis(latent, self.prior.unit, quality)
 
     def forward(self, x: Tensor, quality: Tensor, bottleneck: nn.Module) -> Output:
@@ -373,6 +387,10 @@ def kmacs_per_pixel(config: VAEConfig) -> dict[str, float]:
     with torch.no_grad():
         model(x, quality, _certain)
     transforms = config.channels * 3 * BLOCK**2 / BLOCK**2 / 1000
+    if config.overlap:
+        transforms += 2 * 3 * BLOCK / 1000
+    if config.companding:
+        transforms += config.channels**2 / BLOCK**2 / 1000
     for part in ("analysis", "synthesis"):
         counted[part] += transforms
     return counted

@@ -54,7 +54,7 @@ class VAESystem(System):
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def part(self, name: str) -> str:
-        if "gain" in name or "unit" in name:
+        if any(few in name for few in ("gain", "unit", "overlap")):
             return "gains"
         prior = name.startswith(("bottleneck", "networks.prior", "networks.hyper"))
         return "context" if prior else "transforms"

@@ -180,3 +180,16 @@ def test_companding_is_undone_in_both_limits_and_dc_is_linear(amplitude):
     assert y[0, 0] == x[0, 0]
     torch.testing.assert_close(expand(y), x, rtol=0.02, atol=0)
     assert (y[0, 1] > x[0, 1]) == (amplitude < 1)
+
+
+def test_companding_leaves_what_is_typical_alone():
+    frequencies = torch.tensor([0.0, 1.0, 2.0])
+    compand = Companding(frequencies, 0.2, typical=0.02)
+    expand = Companding(frequencies, 0.2, inverse=True, typical=0.02)
+    # 2/768 of the squares, with SSIM's constant, are 0.02.
+    share = math.sqrt((0.02 - 0.03**2) * 768 / 2)
+    x = share * torch.tensor([1.0, 0.6, -0.8]).view(1, 3, 1, 1)
+    torch.testing.assert_close(compand(x), x, rtol=1e-4, atol=0)
+    assert (compand(2 * x).abs() < 2 * x.abs())[0, 1:].all()
+    for scale in (1e-3, 1e3):
+        torch.testing.assert_close(expand(compand(scale * x)), scale * x, rtol=0.02, atol=0)

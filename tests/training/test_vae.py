@@ -58,6 +58,13 @@ def test_every_parameter_has_a_rate():
     system = VAESystem(recipe.build(TINY))
     rates = {name: system.part(name) for name, _ in system.build().named_parameters()}
     assert set(rates.values()) == {"transforms", "context", "gains"}
+    model = {**TINY["model"], "overlap": 0.5, "companding": 0.2}
+    names = [
+        name
+        for name, _ in VAESystem(recipe.build({**TINY, "model": model})).build().named_parameters()
+    ]
+    few = [name for name in names if system.part(name) == "gains" and name not in rates]
+    assert few == [f"networks.{side}.overlap.matrix" for side in ("analysis", "synthesis")]
     assert rates["networks.prior.groups.0.condition.weight"] == "context"
     assert rates["networks.hyper_analysis.head.weight"] == "context"
     assert rates["networks.prior.log_unit"] == rates["networks.inverse_gain.log_gain"] == "gains"
