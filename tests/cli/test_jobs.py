@@ -141,6 +141,28 @@ def test_processes_that_do_not_start(at_start, ncz, photo, folder):
     assert not (folder / "out").exists()
 
 
+def test_a_late_process_that_dies_is_not_missed(at_start, ncz, photo, folder):
+    """One of two prepares until all files are done, and then dies: nothing is left to complain of."""
+    at_start(
+        "def prepare(n):\n"
+        "    try:\n"
+        "        os.close(os.open('first', os.O_CREAT | os.O_EXCL))\n"
+        "    except FileExistsError:\n"
+        "        return\n"
+        "    while not (os.path.exists('out/a.ncz') and os.path.exists('out/b.ncz')):\n"
+        "        time.sleep(0.01)\n"
+        "    open('late', 'w').close()\n"
+        "    os._exit(7)\n"
+        "torch.set_num_threads = prepare\n"
+    )
+    for name in ("a.png", "b.png"):
+        photo(name)
+    result = ncz("encode", "a.png", "b.png", "-o", "out", "--jobs", "2")
+    assert (result.code, result.err) == (0, "")
+    assert tree(folder / "out") == ["a.ncz", "b.ncz"]
+    assert (folder / "late").exists()
+
+
 def test_a_traceback_from_another_process(at_start, ncz, photo, folder):
     at_start("def fail(): raise ValueError('deep down')\ncodec.during = fail\n")
     for name in ("a.png", "b.png"):
