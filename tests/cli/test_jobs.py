@@ -142,7 +142,7 @@ def test_processes_that_do_not_start(at_start, ncz, photo, folder):
 
 
 def test_a_late_process_that_dies_is_not_missed(at_start, ncz, photo, folder):
-    """One of two prepares until all files are done, and then dies: nothing is left to complain of."""
+    """One of two prepares until all files are done, and then dies: nothing is left undone."""
     at_start(
         "def prepare(n):\n"
         "    try:\n"
