@@ -12,7 +12,11 @@ def check(name: str) -> None:
     import torch
 
     try:
-        torch.empty(0, device=name)
-    except (AssertionError, RuntimeError) as error:  # not compiled in; unknown or absent
+        torch.zeros(1, device=name).item()
+    except (
+        AssertionError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:  # not compiled in; unknown or absent
         cause = str(error).partition("\n")[0]
         raise InvalidArgument(f"device {name!r} cannot be used ({cause}): use cpu") from error

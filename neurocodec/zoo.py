@@ -12,7 +12,7 @@ import functools
 import hashlib
 import importlib.util
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class ModelInfo:
     """digest: SHA-256 of the weights in hex. scores: as measured by ``ncz eval``.
 
     encoder: options of the codec's class that suit these networks best, such as ``rate_aware``.
+    training: its last part's steps and seed, and SHA-256 over names and sizes of the photographs.
     inner: names of the inner codecs that the model works with, the default first; empty for
     codecs that have none.
     """
@@ -47,6 +48,7 @@ class ModelInfo:
     encoder: dict[str, Any]
     folder: Path
     inner: tuple[str, ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 def folder() -> Path:

@@ -155,7 +155,7 @@ def test_load_and_models(codec):
     assert neurocodec.models() == (fake_codec.MODEL,)
 
 
-@pytest.mark.parametrize("device", ["abacus", "cuda:99", "mps"])
+@pytest.mark.parametrize("device", ["abacus", "cuda:99", "mps", "meta"])
 def test_a_device_that_is_not_there(codec, device):
     with pytest.raises(InvalidArgument, match=rf"device '{device}' cannot be used .*: use cpu"):
         neurocodec.load("fake", device)

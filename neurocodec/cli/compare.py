@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from neurocodec.cli.options import debug_option, device_option
+from neurocodec.cli.options import debug_option, device_option, threads_option
 
 
 @click.command()
@@ -12,12 +12,17 @@ from neurocodec.cli.options import debug_option, device_option
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--page", metavar="PNG", help="Also draw crops of all of them side by side.")
 @device_option
+@threads_option
 @debug_option
-def compare(original: str, files: tuple[str, ...], page: str | None, device: str) -> None:
+def compare(
+    original: str, files: tuple[str, ...], page: str | None, device: str, threads: int | None
+) -> None:
     """Compare files of a photograph, .ncz or any image, with the ORIGINAL."""
     from neurocodec import evaluation
+    from neurocodec.threads import torch_threads
 
-    rows = evaluation.compare(original, files, page, device=device)
+    with torch_threads(threads):
+        rows = evaluation.compare(original, files, page, device=device)
     width = max(len(row.file) for row in rows)
     click.echo(f"{'file':<{width}}  {'bytes':>9}  {'bpp':>7}  {'PSNR/dB':>7}  {'MS-SSIM':>7}")
     for row in rows:

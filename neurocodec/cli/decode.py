@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,6 +21,7 @@ from neurocodec.cli.options import (
     threads_option,
 )
 from neurocodec.cli.report import Incomplete
+from neurocodec.device import check as check_device
 from neurocodec.limits import MAX_PIXELS
 
 
@@ -35,7 +37,8 @@ class Decode:
     stream: IO[bytes] | None = None
 
     def prepare(self) -> None:
-        """Nothing: which model is needed, only the files say."""
+        """A wrong device is one error, not one a file; which model is needed, only they say."""
+        check_device(self.device)
 
     def __call__(self, job: files.Job) -> None:
         from neurocodec.image import save
@@ -47,6 +50,8 @@ class Decode:
         if job.makes_folder:
             Path(job.target).parent.mkdir(parents=True, exist_ok=True)
         save(image, job.target if self.stream is None else self.stream)
+        if self.stream is not None:
+            self.stream.flush()
         damaged = image.info.get("damaged", ())
         if damaged:
             boxes = " ".join(",".join(map(str, box)) for box in damaged)
@@ -61,7 +66,8 @@ def _box(
     if value is None:
         return None
     numbers = value.split(",")
-    if len(numbers) != 4 or not all(number.strip().isdecimal() for number in numbers):
+    # A side of a picture has ten digits at most.
+    if len(numbers) != 4 or not all(re.fullmatch("[0-9]{1,10}", n.strip()) for n in numbers):
         raise click.BadParameter(f"{value!r} is no region: write X,Y,W,H in pixels")
     x, y, width, height = map(int, numbers)
     return x, y, width, height

@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -47,6 +47,8 @@ def plan(
     if len(paths) < (2 if folder is None else 1):
         raise click.UsageError(f"Give an input{' and an output' if folder is None else ''}.")
     *sources, target = paths if folder is None else (*paths, folder)
+    if "" in (*sources, target):  # a variable that is not set; as a path, the current folder
+        raise click.UsageError("An empty name is no file: give all inputs and outputs names.")
     folders = [source for source in sources if Path(source).is_dir()]
     if folder is not None:
         _check_folder(folder)
@@ -61,6 +63,10 @@ def plan(
         if not into_folder and (len(folders) != len(sources) or Path(target).exists()):
             raise click.UsageError(
                 f"{target} is no folder: several inputs need one, end it in '/'."
+            )
+        if not into_folder and _looks_like_a_file(target):
+            raise click.UsageError(
+                f"{target} looks like a file: a folder as input needs one as output, end it in '/'."
             )
     if STANDARD in sources:
         raise click.UsageError("Standard input has no name: give it an output file of its own.")
@@ -98,13 +104,15 @@ def standard_output(jobs: Sequence[Job]) -> Iterator[IO[bytes] | None]:
     if sys.stdout.isatty():
         raise click.UsageError("An image is no text for a terminal: redirect standard output.")
     sys.stdout.flush()
-    with os.fdopen(os.dup(1), "wb") as stream:
-        os.dup2(2, 1)
-        try:
-            with redirect_stdout(sys.stderr):
-                yield stream
-        finally:
-            os.dup2(stream.fileno(), 1)
+    stream = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield stream
+    finally:
+        os.dup2(stream.fileno(), 1)
+        with suppress(OSError):  # whoever wrote has flushed, and has told what went wrong
+            stream.close()
 
 
 def _check_inputs_stay(jobs: Sequence[Job]) -> None:
@@ -129,16 +137,20 @@ def _identity(path: str) -> tuple[int, int] | None:
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 
-def _check_folder(folder: str) -> None:
-    """Refuse what is meant as a file: a folder a.ncz with an a.ncz in it would surprise."""
+def _looks_like_a_file(folder: str) -> bool:
+    """Whether it is meant as a file: a folder a.ncz with an a.ncz in it would surprise."""
     from neurocodec.image import readable_suffixes
 
+    return Path(folder).suffix.lower() in (".ncz", *readable_suffixes())
+
+
+def _check_folder(folder: str) -> None:
+    """Refuse what is no folder, or is not meant as one."""
     path = Path(folder)
     if path.is_dir():
         return
-    looks_like_a_file = path.suffix.lower() in (".ncz", *readable_suffixes())
     named_as_folder = folder.endswith(_SEPARATORS)
-    if folder == STANDARD or path.exists() or (looks_like_a_file and not named_as_folder):
+    if folder == STANDARD or path.exists() or (_looks_like_a_file(folder) and not named_as_folder):
         raise click.UsageError(
             f"-o takes a folder, not {folder}: give an output file last and without -o."
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, SupportsIndex
@@ -21,7 +22,7 @@ from neurocodec.codecs.attempt import Attempt
 from neurocodec.codecs.symbols import RateReport
 from neurocodec.container import Box, Grid
 from neurocodec.errors import InvalidArgument, ModelMismatch
-from neurocodec.image import Photo, as_mode, open_photo, pack_alpha, to_pil, unpack_alpha
+from neurocodec.image import Photo, as_mode, open_photo, to_pil, unpack_alpha
 from neurocodec.limits import MAX_PIXELS
 from neurocodec.memory import memory_for
 
@@ -155,11 +156,24 @@ class Codec(ABC):
             raise InvalidArgument(f"quality {quality} is out of range: use 1 to 100")
         if chosen and not chosen[0][1] > 0:
             raise InvalidArgument(f"{chosen[0][0]} {chosen[0][1]} must be positive")
+        self._check_names(options)
         photo = open_photo(image)
         height, width = photo.pixels.shape[:2]
         grid = tiles.layout(width, height, tile_size)
         with memory_for(width, height, "encode in tiles, or in smaller ones (--tile-size)"):
             return self._encode(photo, quality, chosen[0] if chosen else None, grid, options)
+
+    def _check_names(self, options: Iterable[str]) -> None:
+        """Raises InvalidArgument for options that this codec does not have."""
+        parameters = inspect.signature(self.prepare).parameters
+        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return
+        known = [name for name in parameters if name not in ("photo", "inside")]
+        for name in options:
+            if name not in known:
+                raise InvalidArgument(
+                    f"model {self.name} has no option {name!r}: use {', '.join(known)}"
+                )
 
     def _encode(
         self,
@@ -228,7 +242,7 @@ class Codec(ABC):
             icc=photo.icc,
             exif=photo.exif,
             xmp=photo.xmp,
-            alpha=None if photo.alpha is None else pack_alpha(photo.alpha),
+            alpha=photo.packed_alpha,
         )
         return container.write(file)
 

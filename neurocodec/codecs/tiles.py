@@ -8,6 +8,7 @@ alone.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from torch import Tensor
 from neurocodec import container
 from neurocodec.codecs.attempt import Attempt
 from neurocodec.container import Box, Grid, NczFile, Tiling
+from neurocodec.container.layout import MAX_TILES
 from neurocodec.errors import ImageTooLarge, InvalidArgument, MissingDependency, NczError
 from neurocodec.image import Photo, open_photo, to_pil, unpack_alpha
 
@@ -45,7 +47,8 @@ def layout(width: int, height: int, size: int | None = None) -> Grid | None:
     """How a picture is cut: into tiles of about one size, at most ``size`` pixels a side.
 
     None where it is coded as a whole: up to size² pixels, or where size is 0. size None is `SIZE`.
-    Raises InvalidArgument for a size that is no multiple of 64 up to 65536.
+    Raises InvalidArgument for a size that is no multiple of 64 up to 65536, or that would make
+    more tiles than the format can hold.
 
     >>> layout(1100, 1100)
     Grid(width=1100, height=1100, tile_width=576, tile_height=576)
@@ -55,7 +58,13 @@ def layout(width: int, height: int, size: int | None = None) -> Grid | None:
         raise InvalidArgument(f"tile size {size}: use a multiple of {UNIT} up to {2**16}, or 0")
     if size == 0 or width * height <= size**2:
         return None
-    return Grid(width, height, _share(width, size), _share(height, size))
+    grid = Grid(width, height, _share(width, size), _share(height, size))
+    if len(grid) > MAX_TILES:
+        raise InvalidArgument(
+            f"tile size {size} cuts {width}x{height} pixels into {len(grid)} tiles, more than "
+            f"{MAX_TILES}: use larger ones"
+        )
+    return grid
 
 
 def _share(side: int, size: int) -> int:
@@ -157,7 +166,10 @@ class Decoded:
 
 def check_crop(crop: tuple[int, int, int, int], file: NczFile) -> Box:
     """Raises InvalidArgument unless the region has pixels, and only those of the picture."""
-    box = Box(*crop)
+    try:
+        box = Box(*map(operator.index, crop))
+    except TypeError as error:
+        raise InvalidArgument(f"crop {crop!r} is not four integers x, y, width, height") from error
     if min(box.width, box.height) < 1 or box.overlap(file.grid.picture) != box:
         raise InvalidArgument(
             f"crop {','.join(map(str, crop))} (x, y, width, height) does not lie within the "

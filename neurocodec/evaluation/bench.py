@@ -10,6 +10,7 @@ from neurocodec.device import check as check_device
 from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation import hardware, report
 from neurocodec.evaluation.curves import METRICS, Curve, load_anchors
+from neurocodec.evaluation.extras import require
 from neurocodec.evaluation.images import find_images
 from neurocodec.evaluation.peers import absent, select
 from neurocodec.evaluation.plots import plot
@@ -59,6 +60,7 @@ def run(
     torch, for the time of this call. ``jobs``: measurements at once; times mean something with 1.
     """
     check_device(device)
+    require("matplotlib")  # for the plots at the end
     out = Path(out_dir)
     images = find_images(Path(data_dir))
     published = load_anchors(Path(anchors)) if anchors else {}

@@ -1,6 +1,7 @@
 """Files of one photograph, in any format, against their original."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +41,14 @@ def compare(
     one where the files differ most from the original.
 
     Raises :class:`InvalidArgument` where a file has another size than the original or a crop lies
-    outside it; what cannot be read raises as it does in decode and in open_photo.
+    outside it, or ``page`` is one of the files itself; what cannot be read raises as it does in
+    decode and in open_photo.
     """
     if not files:
         raise InvalidArgument("no files to compare: name at least one")
+    for path in (original, *files):
+        if page is not None and os.path.exists(page) and os.path.samefile(page, path):
+            raise InvalidArgument(f"{page} is the input {path} itself: give the page another name")
     truth = _read(Path(original), device)
     rows, panels = [], [Panel(Path(original).name, "original", truth)]
     for path in map(Path, files):
@@ -55,7 +60,8 @@ def compare(
             )
         row = _row(path, truth, copy)
         rows.append(row)
-        panels.append(Panel(path.name, _caption(row), copy))
+        if page is not None:
+            panels.append(Panel(path.name, _caption(row), copy))
     if page is not None:
         save(draw_page(panels, crops), Path(page), "PNG")
     return rows

@@ -34,7 +34,7 @@ def draw_page(panels: Sequence[Panel], crops: Sequence[Box] | None = None) -> Im
     boxes = list(crops) if crops is not None else default_crops(truth, [p.pixels for p in panels])
     for box in boxes:
         _check(box, truth)
-    column = max(_COLUMN, *(_ZOOM * width for _, _, width, _ in boxes))
+    column = max([_COLUMN, *(_ZOOM * width for _, _, width, _ in boxes)])
     lines = [_ZOOM * height for _, _, _, height in boxes]
     size = (
         _GAP + len(panels) * (column + _GAP),

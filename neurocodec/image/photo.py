@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
 
+from neurocodec.image.alpha import pack_alpha
 from neurocodec.image.metadata import EXIF_PREFIX
 
 
@@ -27,6 +29,11 @@ class Photo:
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+
+    @cached_property
+    def packed_alpha(self) -> bytes | None:
+        """See `pack_alpha`; packed once for every quality that is tried."""
+        return None if self.alpha is None else pack_alpha(self.alpha)
 
     def cut(self, x: int, y: int, width: int, height: int) -> Photo:
         """A rectangle of it, without metadata; it shares the pixels."""

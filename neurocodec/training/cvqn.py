@@ -75,7 +75,11 @@ class CVQNSystem(System):
 
     def after_step(self, model: CVQN, average: CVQN, epochs: float, crops: Tensor | None) -> None:
         if model.config.importance == "re" and epochs % self.config.refresh_importance == 0:
-            assert crops is not None
+            if crops is None:
+                raise InvalidArgument(
+                    "importance re is measured on held-out photographs, of which none is large "
+                    "enough: give some of 256 pixels a side"
+                )
             refresh_importance(model, crops[:4].to(model.gain.log_gain.device))
             average.importance.weight.copy_(model.importance.weight)
 

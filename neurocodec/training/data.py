@@ -15,12 +15,15 @@ from neurocodec.image import open_photo, readable_suffixes
 
 
 def list_photos(folders: Sequence[str | Path]) -> list[Path]:
-    """All photographs below the folders, in an order that depends on their names alone."""
-    paths = [p for folder in folders for p in Path(folder).rglob("*")]
-    paths = [p for p in paths if p.suffix.lower() in readable_suffixes()]
-    if not paths:
-        raise InvalidArgument(f"no photographs below {', '.join(map(str, folders))}")
-    return sorted(paths, key=lambda p: hashlib.sha256(p.name.encode()).digest())
+    """All photographs below the folders, in an order that depends on their names alone, and on
+    those of the folders where names are equal. Raises InvalidArgument where a folder has none."""
+    found = []
+    for folder in folders:
+        paths = [p for p in Path(folder).rglob("*") if p.suffix.lower() in readable_suffixes()]
+        if not paths:
+            raise InvalidArgument(f"no photographs below {folder}: give folders that hold some")
+        found += sorted(paths)
+    return sorted(found, key=lambda p: hashlib.sha256(p.name.encode()).digest())
 
 
 def digest(paths: Sequence[Path]) -> str:

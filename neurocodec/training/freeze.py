@@ -21,8 +21,9 @@ LICENCE = "Apache-2.0"
 
 def averaged(
     checkpoint: str | Path, under: str | Path | None = None
-) -> tuple[recipe.AnyRecipe, nn.Module, int]:
-    """Recipe, averaged networks and step count of a checkpoint.
+) -> tuple[recipe.AnyRecipe, nn.Module, dict[str, Any]]:
+    """Recipe and averaged networks of a checkpoint, and what is to be said of their training: the
+    steps, the seed and, as far as it is known, `data.digest` of the photographs.
 
     under: a recipe to take instead of the checkpoint's own, of networks of the same shapes: wire id
     and whatever the networks do not depend on may be decided after the training.
@@ -39,7 +40,12 @@ def averaged(
             "recipe that it was trained with"
         ) from error
     model = system.finished(model.eval().requires_grad_(False))
-    return config, model, state["step"]
+    trained = {
+        "steps": state["step"],
+        "seed": config.seed,
+        "photographs": state.get("photographs", ""),
+    }
+    return config, model, trained
 
 
 def freeze(
@@ -54,7 +60,7 @@ def freeze(
     Returns the path of model.yaml. Weights that decode differently from those shipped before need
     a new wire id in the recipe. encoder: see `zoo.ModelInfo`. under: see `averaged`.
     """
-    config, model, _ = averaged(checkpoint, under)
+    config, model, trained = averaged(checkpoint, under)
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
     data = weights.to_bytes(model)
@@ -66,6 +72,7 @@ def freeze(
         "digest": hashlib.sha256(data).hexdigest(),
         "licence": LICENCE,
         "encoder": dict(encoder or {}),
+        "training": trained,
         "scores": {},
     }
     if isinstance(config, recipe.ComRecRecipe):

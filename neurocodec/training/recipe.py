@@ -14,6 +14,8 @@ from neurocodec.nets.cvqn import CVQNConfig
 from neurocodec.nets.vae import VAEConfig
 from neurocodec.plain import from_dict, to_dict
 
+SMALLEST_MS_SSIM = 160  # pixels a side that its five scales and their windows of 11 go beyond
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -23,6 +25,9 @@ class DataConfig:
     crop: int = 192
     batch: int = 4
     validation: int = 16
+
+    def __post_init__(self) -> None:
+        _at_least(self, crop=1, batch=1, validation=0)
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,9 @@ class Recipe:
     validate_every: int = 500
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        _at_least(self, checkpoint_every=1, validate_every=1, steps=0, epochs=1)
+
     def __str__(self) -> str:
         return yaml.safe_dump(to_dict(self), sort_keys=False)
 
@@ -118,6 +126,12 @@ class CVQNRecipe(Recipe):
     loss: LossConfig = field(default_factory=LossConfig)
     map_share: float = 0.5
     refresh_importance: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _large_enough(self)
+        if self.model.importance == "re" and not self.data.validation:
+            raise ValueError("importance re is measured on held-out photographs: data.validation 0")
 
 
 @dataclass(frozen=True)
@@ -139,6 +153,24 @@ class VAERecipe(Recipe):
     loss: LossConfig = field(default_factory=LossConfig)
     qualities: tuple[float, float] = (1.0, 100.0)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _large_enough(self)
+
+
+def _at_least(record: Any, **least: int) -> None:
+    for name, value in least.items():
+        if getattr(record, name) < value:
+            raise ValueError(f"{name} {getattr(record, name)}: use {value} or more")
+
+
+def _large_enough(recipe: CVQNRecipe | VAERecipe) -> None:
+    if recipe.loss.distortion == "ms-ssim" and recipe.data.crop <= SMALLEST_MS_SSIM:
+        raise ValueError(
+            f"MS-SSIM needs crops of more than {SMALLEST_MS_SSIM} pixels: data.crop "
+            f"{recipe.data.crop}"
+        )
+
 
 AnyRecipe = CVQNRecipe | ComRecRecipe | VAERecipe
 RECIPES: dict[str, type[CVQNRecipe] | type[ComRecRecipe] | type[VAERecipe]] = {
@@ -154,13 +186,15 @@ def load(path: str | Path) -> AnyRecipe:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise InvalidArgument(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(f"{path} is not text: give a recipe in YAML") from error
     return build(raw, str(path))
 
 
 def build(raw: Any, where: str = "recipe") -> AnyRecipe:
     """The recipe that plain data describe; ``codec`` (cvqn, if absent) says of which kind."""
     codec = raw.get("codec", "cvqn") if isinstance(raw, dict) else "cvqn"
-    if codec not in RECIPES:
+    if not isinstance(codec, str) or codec not in RECIPES:
         raise InvalidArgument(f"{where}: codec {codec!r} is not one of {', '.join(RECIPES)}")
     recipe: AnyRecipe = from_dict(RECIPES[codec], raw, where)
     return recipe

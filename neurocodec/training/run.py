@@ -73,7 +73,10 @@ def learning_rate(step: int, total: int, per_epoch: int, config: recipe.Optimize
 
 
 class Trainer:
-    """Model, average, optimizer and data of one run. ``step`` counts finished steps."""
+    """Model, average, optimizer and data of one run. ``step`` counts finished steps.
+
+    photographs: `data.digest` of those that it learns from, as far as it is known.
+    """
 
     def __init__(
         self, config: recipe.AnyRecipe, photos: list[Tensor], device: str | torch.device = "cpu"
@@ -99,6 +102,7 @@ class Trainer:
             )
         self.crops = data.Crops(kept, config.data.crop, config.data.batch, self.generator)
         self.step = 0
+        self.photographs = ""
 
     @property
     def total_steps(self) -> int:
@@ -149,6 +153,7 @@ class Trainer:
         return {
             "recipe": to_dict(self.config),
             "step": self.step,
+            "photographs": self.photographs,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -169,7 +174,13 @@ class Trainer:
         if path.suffix == ".pt":
             state = load_checkpoint(path)
             networks = system_of(recipe.build(state["recipe"])).build()
-            networks.load_state_dict(state["average"])
+            try:
+                networks.load_state_dict(state["average"])
+            except RuntimeError as error:
+                raise InvalidArgument(
+                    f"{path} holds networks of another shape than its own recipe's, as other "
+                    "releases made them: begin with weights of this one"
+                ) from error
         else:
             networks = weights.load(path)
         for model in (self.model, self.average):
@@ -183,7 +194,10 @@ def load_checkpoint(path: Path, device: str = "cpu") -> dict:
         missing = {"recipe", "step", "model", "average", "optimizers", "generator"} - {*state}
     except OSError:
         raise
-    except (EOFError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError) as error:
+    except (
+        AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError,
+        pickle.UnpicklingError,
+    ) as error:  # fmt: skip
         reason = str(error).partition("\n")[0] or "it ends too early"
         raise InvalidArgument(
             f"{path} is no checkpoint ({reason}): train with --restart, or begin with --start"
@@ -200,7 +214,7 @@ def check_same(state: dict, config: recipe.AnyRecipe, where: str) -> None:
     """Refuse to resume under another name, other networks or another optimizer than a checkpoint's;
     the rest of a recipe, such as its steps, may have changed. Raises InvalidArgument."""
     for field in ("name", "codec", "model", "optimizer.kernels"):
-        before, now = state["recipe"], to_dict(config)
+        before, now = to_dict(recipe.build(state["recipe"], where)), to_dict(config)
         for key in field.split("."):
             before, now = before.get(key), now.get(key)
         if before != now:
@@ -235,9 +249,10 @@ def run(
     """Train a recipe; returns the checkpoint's path, ``out_dir/checkpoint.pt``.
 
     Continues from that checkpoint if it is there and ``resume``; else begins with the weights file
-    ``start``, if given, under a fresh optimizer. SIGINT and SIGTERM finish the
-    step in hand, save and return. ``max_steps`` bounds the steps of this call, not of the recipe.
-    ``out_dir/curves.csv`` gains validation rows. ``progress``: None shows a bar on a terminal.
+    ``start``, if given, under a fresh optimizer. SIGINT and SIGTERM finish the step in hand and
+    save; KeyboardInterrupt and SystemExit tell of them. ``max_steps`` bounds the steps of this
+    call, not of the recipe. ``out_dir/curves.csv`` gains validation rows. ``progress``: None shows
+    a bar on a terminal.
     """
     check_device(device)
     config = recipe.load(recipe_path)
@@ -245,8 +260,9 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.pt"
     with torch_threads(threads):
-        photos = data.decode(data.list_photos(data_dirs), config.data.crop)
-        trainer = Trainer(config, photos, device)
+        paths = data.list_photos(data_dirs)
+        trainer = Trainer(config, data.decode(paths, config.data.crop), device)
+        trainer.photographs = data.digest(paths)
         if resume and checkpoint.exists():
             state = load_checkpoint(checkpoint, device)
             check_same(state, config, str(checkpoint))
@@ -263,11 +279,11 @@ def _loop(
 ) -> None:
     """Steps, curves and checkpoints until the recipe, ``max_steps`` or a signal ends them."""
     config = trainer.config
-    stop = threading.Event()
+    came: list[int] = []
     previous = {}
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, lambda *_: stop.set())
+            previous[number] = signal.signal(number, lambda n, _: came.append(n))
     last = trainer.total_steps
     if max_steps is not None:
         last = min(last, trainer.step + max_steps)
@@ -279,11 +295,13 @@ def _loop(
             disable=None if progress is None else not progress,
             unit="step",
         )
-        with bar, open(out / "curves.csv", "a", newline="", encoding="utf-8") as file:
+        known = curves_until(out / "curves.csv", trainer.step)
+        with bar, open(out / "curves.csv", "w", newline="", encoding="utf-8") as file:
             curves = csv.DictWriter(file, CURVES)
-            if file.tell() == 0:
-                curves.writeheader()
-            while trainer.step < last and not stop.is_set():
+            curves.writeheader()
+            curves.writerows(known)
+            file.flush()
+            while trainer.step < last and not came:
                 shown = trainer.advance()
                 bar.set_postfix({k: f"{v:.3f}" for k, v in shown.items()}, refresh=False)
                 bar.update()
@@ -297,3 +315,15 @@ def _loop(
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    if signal.SIGINT in came:
+        raise KeyboardInterrupt
+    if came:
+        raise SystemExit(128 + came[0])
+
+
+def curves_until(path: Path, step: int) -> list[dict[str, str]]:
+    """Rows of the curves that a run has written, up to the step that it goes on from."""
+    if step == 0 or not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if int(row["step"]) <= step]

@@ -29,7 +29,7 @@ class TrainedVAE(nn.Module):
         super().__init__()
         try:
             from compressai.entropy_models import EntropyBottleneck
-        except ImportError as error:
+        except (ImportError, RuntimeError) as error:  # torchvision for another torch
             raise MissingDependency(
                 f"training a vae needs compressai, which cannot be imported ({error}): "
                 "pip install compressai with a torchvision that fits torch"

@@ -124,6 +124,9 @@ def test_no_clobber_refuses_only_what_exists(ncz, photo, folder):
         (("a.png", "folder", "new"), "new is no folder"),
         (("-", "out/"), "Standard input has no name"),
         (("a.png", "-", "out/"), "Standard input has no name"),
+        (("", "out.ncz"), "An empty name is no file"),
+        (("a.png", ""), "An empty name is no file"),
+        (("folder", "out.ncz"), "out.ncz looks like a file"),
     ],
 )
 def test_wrong_usage(ncz, photo, folder, codec, arguments, message):

@@ -130,6 +130,8 @@ def test_output_may_be_a_folder_named_like_a_file(ncz, photo, folder):
         (["a.png", "-o", "a.png"], "-o takes a folder, not a.png"),
         (["a.png", "-o", "notes"], "-o takes a folder, not notes"),
         (["-", "-o", "out"], "Standard input has no name"),
+        (["", "-o", "out"], "An empty name is no file"),
+        (["a.png", "-o", ""], "An empty name is no file"),
     ],
 )
 def test_wrong_usage_of_output(ncz, photo, folder, codec, arguments, message):

@@ -21,7 +21,7 @@ from neurocodec.errors import (
     Truncated,
 )
 from neurocodec.evaluation import metrics
-from neurocodec.image import open_photo
+from neurocodec.image import open_photo, pack_alpha
 from tests.codecs.conftest import build
 from tests.codecs.test_comrec import CODECS as COMRECS
 from tests.codecs.test_vae import build as build_vae
@@ -109,6 +109,34 @@ def test_tiles_are_alike_few_and_cover_the_picture_once(width, height, units):
     assert grid.tile_width % 64 == grid.tile_height % 64 == 0
     assert sum(box.width * box.height for box in map(grid.box, range(len(grid)))) == width * height
     assert len(grid) >= 2
+
+
+@pytest.mark.parametrize("crop", [(0.5, 0, 10, 10), (0, 0, 10), (0, 0, 1, 1, 1), None, "0,0,9,9"])
+def test_what_is_no_crop(crop):
+    with pytest.raises(InvalidArgument, match="is not four integers x, y, width, height"):
+        tiles.check_crop(crop, None)
+
+
+def test_options_that_a_codec_does_not_have(codec, photo):
+    with pytest.raises(InvalidArgument, match=r"has no option 'colour': use .*roi, importance"):
+        codec.encode(photo, 50, colour=True)
+
+
+def test_alpha_is_packed_once(cvqn, photo, monkeypatch):
+    packed = []
+    monkeypatch.setattr(
+        "neurocodec.image.photo.pack_alpha", lambda a: packed.append(1) or pack_alpha(a)
+    )
+    image = photo.copy()
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    cvqn.encode(image, target_bpp=2.0)
+    assert packed == [1]
+
+
+def test_more_tiles_than_the_format_holds():
+    assert len(tiles.layout(2**22, 1, 64)) == 2**16
+    with pytest.raises(InvalidArgument, match="into 65537 tiles, more than 65536: use larger"):
+        tiles.layout(2**22 + 1, 1, 64)
 
 
 @pytest.mark.parametrize("size", [1, 100, -64, 2**16 + 64])

@@ -81,6 +81,17 @@ def test_what_cannot_be_compared(original, tmp_path):
         assert missing.value.filename == str(tmp_path / name)
 
 
+def test_the_page_replaces_no_input(original, tmp_path):
+    copy, link = tmp_path / "copy.png", tmp_path / "link.png"
+    Image.fromarray(photo(1)).save(copy)
+    link.symlink_to(original)
+    for page_path, name in ((original, "original"), (copy, "copy"), (link, "original")):
+        before = page_path.read_bytes()
+        with pytest.raises(InvalidArgument, match=rf"is the input .*{name}\.png itself"):
+            compare(original, [copy], page_path)
+        assert page_path.read_bytes() == before
+
+
 def test_the_page_shows_the_same_crops_of_all(original, tmp_path):
     copy, sheet = tmp_path / "copy.png", tmp_path / "page.png"
     Image.fromarray(255 - photo(1)).save(copy)
@@ -128,6 +139,11 @@ def test_the_worst_crop_is_the_worst_of_all(monkeypatch):
 def test_crops_outside_are_refused(box):
     with pytest.raises(InvalidArgument, match="not inside the image of 30x20"):
         draw_page([Panel("a", "", photo(1, 30, 20))], [box])
+
+
+def test_a_page_without_crops():
+    page_image = draw_page([Panel("a", "", photo(1, 30, 20))], [])
+    assert page_image.height < 100 < page_image.width
 
 
 def test_long_names_stay_in_their_column():

@@ -161,6 +161,10 @@ def test_the_longest_segments_of_jpeg(tmp_path, size):
         to_pil(Photo(rgb(), "RGB", None, None, EXIF.ljust(size, b"\0"), b"<" * size)),
         tmp_path / "a.jpg",
     )
+    again = open_photo(tmp_path / "a.jpg")
+    longest = 65533 - 29  # of a segment, less its length and the name that XMP's begins with
+    assert again.exif == (EXIF.ljust(size, b"\0") if size + 6 <= longest else None)
+    assert again.xmp == (b"<" * size if size <= longest else None)
 
 
 def test_the_image_saved_stays_as_it_is(tmp_path):

@@ -406,8 +406,8 @@ def test_freezing_keeps_the_averaged_networks(photos, tmp_path):
     record = yaml.safe_load(freeze.freeze(checkpoint, tmp_path / "model").read_text())
     assert (record["name"], record["codec"], record["wire_id"]) == ("tiny", "comrec", 998)
     frozen = weights.model_from_bytes((tmp_path / "model" / "weights.safetensors").read_bytes())
-    config, averaged, step = freeze.averaged(checkpoint)
-    assert step == 2
+    config, averaged, trained = freeze.averaged(checkpoint)
+    assert trained["steps"] == 2
     assert frozen.config == averaged.config == config.model
     for name, value in averaged.state_dict().items():
         found = frozen.state_dict()[name]

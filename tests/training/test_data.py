@@ -25,5 +25,15 @@ def test_what_is_no_photograph(tmp_path):
     with pytest.raises(InvalidArgument, match="no photographs below"):
         data.list_photos([tmp_path])
     (tmp_path / "a.png").write_text("no image")
+    with pytest.raises(InvalidArgument, match=r"no photographs below .*typo"):
+        data.list_photos([tmp_path, tmp_path / "typo"])
     with pytest.raises(UnreadableImage, match=r"a\.png is no image of a known format"):
         data.decode(data.list_photos([tmp_path]), smallest=1)
+
+
+def test_equal_names_go_by_their_folders(tmp_path):
+    for folder in ("b/2", "b/1", "a"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "same.png").touch()
+    found = data.list_photos([tmp_path / "b", tmp_path / "a"])
+    assert [str(path.parent.relative_to(tmp_path)) for path in found] == ["b/1", "b/2", "a"]

@@ -52,6 +52,13 @@ def test_paper_is_as_published():
         ({"model": {"channels": 33}}, "do not add up to 33"),
         ({"model": {"levels": [3, 5]}}, "one entry a group"),
         ({"model": [1]}, "expected a mapping"),
+        ({"codec": ["vae"]}, "codec .'vae'. is not one of cvqn"),
+        ({"data": {"crop": 160}}, "more than 160 pixels: data.crop 160"),
+        ({"codec": "vae", "data": {"crop": 64}}, "more than 160 pixels: data.crop 64"),
+        ({"data": {"batch": 0}}, "data: batch 0: use 1 or more"),
+        ({"validate_every": 0}, "validate_every 0: use 1 or more"),
+        ({"checkpoint_every": 0}, "checkpoint_every 0: use 1 or more"),
+        ({"model": {"importance": "re"}, "data": {"validation": 0}}, "data.validation 0"),
     ],
 )
 def test_a_wrong_field_is_named(change, message, tmp_path):

@@ -1,4 +1,5 @@
 import csv
+import signal
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ import yaml
 from neurocodec.codecs import weights
 from neurocodec.errors import InvalidArgument
 from neurocodec.training import data, freeze, recipe, run
-from neurocodec.training.run import Trainer, learning_rate
+from neurocodec.training.run import Trainer, curves_until, learning_rate
 from tests.training.conftest import TINY
 
 
@@ -74,8 +75,10 @@ def test_freezing_keeps_the_averaged_networks(recipe_file, photos, tmp_path):
         {"default_map": False},
     )
     frozen = weights.model_from_bytes((tmp_path / "model" / "weights.safetensors").read_bytes())
-    config, averaged, step = freeze.averaged(checkpoint)
-    assert step == 2
+    config, averaged, trained = freeze.averaged(checkpoint)
+    assert trained == record["training"]
+    photographs = data.digest(data.list_photos([photos]))
+    assert trained == {"steps": 2, "seed": config.seed, "photographs": photographs}
     assert frozen.config == averaged.config == config.model
     for (name, a), b in zip(
         averaged.state_dict().items(), frozen.state_dict().values(), strict=True
@@ -130,6 +133,44 @@ def test_a_run_resumes_under_its_own_networks_only(part, change, recipe_file, ph
         run(recipe_file, [photos], tmp_path / "run", threads=1)
 
 
+def test_fields_that_a_recipe_did_not_have_are_as_they_were(recipe_file, photos, tmp_path):
+    """A checkpoint from before a field resumes where the recipe leaves the field alone."""
+    checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
+    state = torch.load(checkpoint, weights_only=True)
+    del state["recipe"]["model"]["gdn"], state["recipe"]["optimizer"]["kernels"]
+    torch.save(state, checkpoint)
+    run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
+    assert torch.load(checkpoint, weights_only=True)["step"] == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "expected", "code"),
+    [(signal.SIGINT, KeyboardInterrupt, None), (signal.SIGTERM, SystemExit, 143)],
+)
+def test_a_signal_ends_the_step_in_hand(
+    number, expected, code, recipe_file, photos, tmp_path, monkeypatch
+):
+    advance = Trainer.advance
+
+    def interrupted(trainer):
+        signal.raise_signal(number)
+        return advance(trainer)
+
+    monkeypatch.setattr(Trainer, "advance", interrupted)
+    with pytest.raises(expected) as raised:
+        run(recipe_file, [photos], tmp_path / "run", threads=1)
+    assert getattr(raised.value, "code", None) == code
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] == 1
+
+
+def test_curves_go_on_where_the_checkpoint_was(tmp_path):
+    path = tmp_path / "curves.csv"
+    assert curves_until(path, 5) == []
+    path.write_text("step,quality\n2,10\n4,10\n6,10\n")
+    assert [row["step"] for row in curves_until(path, 5)] == ["2", "4"]
+    assert curves_until(path, 0) == []  # begun anew
+
+
 def test_every_run_has_a_folder_of_its_own(recipe_file, photos, tmp_path):
     """Models of one codec may differ in the loss alone."""
     run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
@@ -138,7 +179,9 @@ def test_every_run_has_a_folder_of_its_own(recipe_file, photos, tmp_path):
         run(recipe_file, [photos], tmp_path / "run", threads=1)
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\3\4 cut", b"weights"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"PK\3\4 cut", b"weights", b"hello world", b"state", b"tuple"]
+)
 def test_a_damaged_checkpoint_is_told(damage, recipe_file, photos, tmp_path):
     checkpoint = tmp_path / "run" / "checkpoint.pt"
     checkpoint.parent.mkdir()
@@ -156,6 +199,15 @@ def test_weights_to_begin_with_that_are_none(damage, recipe_file, photos, tmp_pa
     path.write_bytes(damage)
     with pytest.raises(InvalidArgument, match=r"weights.safetensors holds no weights"):
         run(recipe_file, [photos], tmp_path / "run", start=path, threads=1)
+
+
+def test_a_checkpoint_to_begin_with_of_other_networks(recipe_file, photos, tmp_path):
+    checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
+    state = torch.load(checkpoint, weights_only=True)
+    state["average"].pop(next(iter(state["average"])))
+    torch.save(state, checkpoint)
+    with pytest.raises(InvalidArgument, match="another shape than its own recipe's"):
+        run(recipe_file, [photos], tmp_path / "new", start=checkpoint, threads=1)
 
 
 def test_photographs_that_are_all_too_small(recipe_file, photos, tmp_path):

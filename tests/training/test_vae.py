@@ -2,6 +2,7 @@
 
 import copy
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ pytest.importorskip("compressai")
 from neurocodec.codecs import weights
 from neurocodec.codecs.vae import VAECodec
 from neurocodec.coding.cdf import check_cdf
-from neurocodec.errors import InvalidArgument
+from neurocodec.errors import InvalidArgument, MissingDependency
 from neurocodec.nets.comrec import ComRec, ComRecConfig
 from neurocodec.nets.vae import HYPER_LEVELS, VAE
 from neurocodec.training import recipe, run
@@ -52,6 +53,18 @@ def trainer(**changes) -> Trainer:
     pictures = [np.array(draw_photo(seed)) for seed in range(3)]
     photos = [torch.from_numpy(picture.transpose(2, 0, 1).copy()) for picture in pictures]
     return Trainer(recipe.build({**copy.deepcopy(TINY), **changes}), photos)
+
+
+def test_a_torchvision_for_another_torch_is_told(monkeypatch):
+    class Broken:
+        def find_spec(self, name, *_):
+            if name == "compressai.entropy_models":
+                raise RuntimeError("operator torchvision::nms does not exist")
+
+    monkeypatch.delitem(sys.modules, "compressai.entropy_models")
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    with pytest.raises(MissingDependency, match=r"cannot be imported \(operator torchvision::nms"):
+        VAESystem(recipe.build(TINY)).build()
 
 
 def test_every_parameter_has_a_rate():
