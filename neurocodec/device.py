@@ -13,10 +13,7 @@ def check(name: str) -> None:
 
     try:
         torch.zeros(1, device=name).item()
-    except (
-        AssertionError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:  # not compiled in; unknown or absent
+    # Not compiled in, without values (meta), unknown or absent.
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
         cause = str(error).partition("\n")[0]
         raise InvalidArgument(f"device {name!r} cannot be used ({cause}): use cpu") from error

@@ -1,7 +1,7 @@
 """Overlap across the borders of a block transform: blocks that see half of their neighbours.
 
-A filter of the pixels on both sides of every border, before the transform, moves what neighbours
-share into one of them; its inverse after the transform of the decoder spreads a block's error
+A filter of the pixels on both sides of every border, before the transform, takes out what the two
+blocks have in common; its inverse after the transform of the decoder spreads a block's error
 smoothly over the border instead of leaving an edge (Tran, Liang, Tu, "Lapped transform via
 time-domain pre- and post-filtering", IEEE Trans. Signal Processing 51(6), 2003).
 """
@@ -43,8 +43,8 @@ class Overlap(nn.Module):
 def border_filter(strength: float) -> Tensor:
     """What becomes of the 8 pixels before a border and the 8 behind it: (16, 16) float64.
 
-    Half their sums stay, half their differences are rotated by the 8-point DCT-IV after the inverse
-    of the DCT-II (equation 18 there with s = 1), or by the power ``strength`` of that rotation.
+    The sums of pixels at equal distances stay; their differences are rotated, by the 8-point DCT-IV
+    and then the inverse DCT-II (the paper's with s = 1), or by the power ``strength`` of that.
     """
     n = torch.arange(HALF, dtype=torch.float64)
     second = torch.cos(math.pi * (2 * n + 1) * n[:, None] / BLOCK) * math.sqrt(2 / HALF)
