@@ -369,7 +369,10 @@ def test_networks_of_another_shape_are_refused(tmp_path):
         wider.begin_with(path)
     with pytest.raises(InvalidArgument, match="another shape"):
         trainer("jpeg", "full").begin_with(path)
-    cvqn = Trainer(recipe.build({**TINY, "data": {"crop": 32, "batch": 1}}), photos)
+    cvqn = Trainer(
+        recipe.build({**TINY, "data": {"crop": 32, "batch": 1}, "loss": {"distortion": "mse"}}),
+        photos,
+    )
     with pytest.raises(InvalidArgument, match="another shape"):
         cvqn.begin_with(path)
     path.write_bytes(weights.to_bytes(cvqn.model))
