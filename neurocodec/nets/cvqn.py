@@ -16,6 +16,7 @@ from neurocodec.nets.context import ContextConfig, ContextModel
 from neurocodec.nets.gain import QualityGain
 from neurocodec.nets.gdn import GDN
 from neurocodec.nets.importance import ChannelImportance, ImportanceForm, ImportanceMap
+from neurocodec.nets.overlap import Overlap
 from neurocodec.nets.quantizer import GMMQuantizer
 
 STRIDE = 16
@@ -39,6 +40,7 @@ class CVQNConfig:
     map_levels: int = 0  # 0: no importance map
     linear_path: bool = True
     companding: float = 0.3
+    overlap: float = 0.0  # strength that `Overlap` of the linear path begins with; 0 for none
     gain_anchors: int = 6
     gain_span: float = 2.5  # the step at quality 1 and 1/step at quality 100, against quality 50
     context: ContextConfig = field(default_factory=ContextConfig)
@@ -48,6 +50,8 @@ class CVQNConfig:
             raise ValueError(f"groups {self.groups} do not add up to {self.channels} channels")
         if not len(self.groups) == len(self.levels) == len(self.context.passes):
             raise ValueError("groups, levels and context.passes must have one entry a group each")
+        if self.overlap and not self.linear_path:
+            raise ValueError("overlap is of the linear path: linear_path true, or overlap 0")
 
 
 class Encoder(nn.Module):
@@ -144,6 +148,10 @@ class CVQN(nn.Module):
             self.synthesis_basis = nn.Parameter(filters.clone())
             self.compand = Companding(frequencies, config.companding)
             self.expand = Companding(frequencies, config.companding, inverse=True)
+            self.pre_filter, self.post_filter = (
+                Overlap(config.overlap, inverse) if config.overlap else nn.Identity()
+                for inverse in (False, True)
+            )
             steps = initial_steps(frequencies)
             # The networks start as no correction at all.
             nn.init.zeros_(self.encoder.tail.weight)
@@ -179,7 +187,8 @@ class CVQN(nn.Module):
         features = self.encoder(x)
         latent = self.encoder.tail(features)
         if self.config.linear_path:
-            latent = latent + self.compand(F.conv2d(x, self.analysis_basis, stride=BLOCK))
+            linear = F.conv2d(self.pre_filter(x), self.analysis_basis, stride=BLOCK)
+            latent = latent + self.compand(linear)
         return latent, self.map(features) if self.map is not None else None
 
     def synthesise(self, latent: Tensor, quality: Tensor) -> Tensor:
@@ -187,7 +196,7 @@ class CVQN(nn.Module):
         if self.config.linear_path:
             latent = self.expand(latent)
             base = F.conv_transpose2d(latent, self.synthesis_basis, stride=BLOCK)
-            return self.decoder(latent, quality) + base + 0.5
+            return self.decoder(latent, quality) + self.post_filter(base) + 0.5
         return self.decoder(latent, quality) + 0.5
 
     def side(self, level: Tensor | None, quality: Tensor, like: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class CVQNSystem(System):
             return "quantizer" if name.endswith("mu") else "spread"
         if name.startswith("context"):
             return "context"
-        return "gains" if "gain" in name else "transforms"
+        return "gains" if "gain" in name or "filter" in name else "transforms"
 
     def loss(self, model: CVQN, x: Tensor, step: int, generator: Generator) -> Losses:
         batch = x.shape[0]
@@ -97,9 +97,11 @@ def map_penalty(output: Output, x: Tensor, config: LossConfig) -> Tensor:
 
 def grows_from(larger: CVQNConfig, smaller: CVQNConfig) -> bool:
     """Whether ``larger`` is ``smaller``, or differs only in groups and blocks appended to those it
-    has, and in a decoder that is told the quality."""
+    has, in a decoder that is told the quality, and in overlap."""
     count = len(smaller.groups)
     if larger.groups[:count] != smaller.groups or larger.quality_input < smaller.quality_input:
+        return False
+    if smaller.overlap not in (0.0, larger.overlap):
         return False
     for ours, theirs in (
         (larger.encoder_blocks, smaller.encoder_blocks),
@@ -116,5 +118,6 @@ def grows_from(larger: CVQNConfig, smaller: CVQNConfig) -> bool:
         encoder_blocks=smaller.encoder_blocks,
         decoder_blocks=smaller.decoder_blocks,
         quality_input=smaller.quality_input,
+        overlap=smaller.overlap,
     )
     return shared == smaller

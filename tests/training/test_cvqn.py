@@ -7,6 +7,7 @@ import torch
 
 from neurocodec.errors import InvalidArgument
 from neurocodec.nets.cvqn import CVQN
+from neurocodec.nets.overlap import border_filter
 from neurocodec.training import recipe
 from neurocodec.training.cvqn import CVQNSystem, grows_from
 from neurocodec.training.system import VALIDATION_QUALITIES, stratified
@@ -118,6 +119,25 @@ def test_blocks_and_gains_are_not_lost(change):
     assert not grows_from(SMALL, deeper)
 
 
+@torch.no_grad()
+def test_overlap_begins_at_its_strength_and_stays_where_it_was_learned():
+    linear = {**TINY["model"], "linear_path": True}
+    plain = recipe.build({**TINY, "model": linear})
+    lapped = recipe.build({**TINY, "model": {**linear, "overlap": 0.3}})
+    small = trained(plain.model)
+    system = CVQNSystem(lapped)
+    model = system.build()
+    system.begin(model, small, "weights")
+    torch.testing.assert_close(model.pre_filter.matrix, border_filter(0.3).float())
+    torch.testing.assert_close(model.post_filter.matrix, border_filter(0.3).T.float())
+    torch.testing.assert_close(model.analysis_basis, small.analysis_basis)
+    learned = trained(lapped.model)
+    system.begin(model, learned, "weights")
+    torch.testing.assert_close(model.post_filter.matrix, learned.post_filter.matrix)
+    assert not grows_from(plain.model, lapped.model)
+    assert not grows_from(dataclasses.replace(lapped.model, overlap=0.2), lapped.model)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -154,6 +174,7 @@ def test_every_parameter_has_a_rate():
     assert rates["inverse_gain.log_gain"] == "gains"
     assert system.part("decoder.group_gains.0.log_gain") == "gains"
     assert rates["encoder.head.weight"] == "transforms"
+    assert system.part("pre_filter.matrix") == system.part("post_filter.matrix") == "gains"
 
 
 @torch.no_grad()
