@@ -77,7 +77,7 @@ def measure(options: argparse.Namespace, megapixels: float, folder: Path) -> dic
 
 def _ncz(*arguments: str) -> dict[str, Any]:
     """``ncz`` in a process of its own: its output, processor seconds, and peak in 10^6 bytes."""
-    return _call([sys.executable, "-m", "neurocodec.cli", *arguments])
+    return _call([sys.executable, "-m", "neurocodec", *arguments])
 
 
 def _worker(task: str, **job: Any) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def train(
 ) -> None:
     """Train RECIPE on folders of photographs: ncz train models/NAME/recipe.yaml --data A B"""
     from neurocodec import training
+    from neurocodec.training import parallel
 
     path = Path(recipe)
     name, folder = path.stem, path.resolve().parent
@@ -60,4 +61,5 @@ def train(
         max_steps=max_steps,
         threads=threads,
     )
-    click.echo(checkpoint)
+    if parallel.is_first():
+        click.echo(checkpoint)

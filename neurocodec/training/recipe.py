@@ -9,12 +9,11 @@ from typing import Any, Literal
 import yaml
 
 from neurocodec.errors import InvalidArgument
+from neurocodec.evaluation.metrics import MS_SSIM_MIN_SIDE
 from neurocodec.nets.comrec import ComRecConfig
 from neurocodec.nets.cvqn import CVQNConfig
 from neurocodec.nets.vae import VAEConfig
 from neurocodec.plain import from_dict, to_dict
-
-SMALLEST_MS_SSIM = 160  # pixels a side that its five scales and their windows of 11 go beyond
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class ComRecLossConfig:
 @dataclass(frozen=True)
 class Recipe:
     """What all recipes have. ``steps`` ends the run if positive; else ``epochs`` do, one crop of
-    each photograph an epoch."""
+    each photograph an epoch. ``precision``: what residual blocks compute in, see `precision`."""
 
     name: str
     codec: str
@@ -108,6 +107,7 @@ class Recipe:
     checkpoint_every: int = 250
     validate_every: int = 500
     seed: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         _at_least(self, checkpoint_every=1, validate_every=1, steps=0, epochs=1)
@@ -165,9 +165,9 @@ def _at_least(record: Any, **least: int) -> None:
 
 
 def _large_enough(recipe: CVQNRecipe | VAERecipe) -> None:
-    if recipe.loss.distortion == "ms-ssim" and recipe.data.crop <= SMALLEST_MS_SSIM:
+    if recipe.loss.distortion == "ms-ssim" and recipe.data.crop < MS_SSIM_MIN_SIDE:
         raise ValueError(
-            f"MS-SSIM needs crops of more than {SMALLEST_MS_SSIM} pixels: data.crop "
+            f"MS-SSIM needs crops of {MS_SSIM_MIN_SIDE} pixels or more: data.crop "
             f"{recipe.data.crop}"
         )
 

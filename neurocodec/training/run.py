@@ -23,9 +23,11 @@ from neurocodec.device import check as check_device
 from neurocodec.errors import InvalidArgument
 from neurocodec.plain import to_dict
 from neurocodec.threads import torch_threads
-from neurocodec.training import data, muon, recipe
+from neurocodec.training import data, muon, parallel, recipe
 from neurocodec.training.comrec import ComRecSystem
 from neurocodec.training.cvqn import CVQNSystem
+from neurocodec.training.parallel import Team
+from neurocodec.training.precision import in_bfloat16
 from neurocodec.training.system import System
 from neurocodec.training.vae import VAESystem
 
@@ -75,20 +77,28 @@ def learning_rate(step: int, total: int, per_epoch: int, config: recipe.Optimize
 class Trainer:
     """Model, average, optimizer and data of one run. ``step`` counts finished steps.
 
-    photographs: `data.digest` of those that it learns from, as far as it is known.
+    photographs: `data.digest` of those that it learns from, as far as it is known. team: the
+    processes that train together; each has batches of its own.
     """
 
     def __init__(
-        self, config: recipe.AnyRecipe, photos: list[Tensor], device: str | torch.device = "cpu"
+        self,
+        config: recipe.AnyRecipe,
+        photos: list[Tensor],
+        device: str | torch.device = "cpu",
+        team: Team | None = None,
     ) -> None:
         self.config = config
         self.device = torch.device(device)
+        self.team = team or Team()
         self.generator = torch.Generator().manual_seed(config.seed)
         self.system = system_of(config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.model = self.system.build().to(self.device)
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        if config.precision == "bfloat16":
+            in_bfloat16(self.model, self.device)
         self.optimizers = optimizers(self.system, self.model, config.optimizer)
         held_out = min(config.data.validation, len(photos) // 2)
         large = [p for p in photos if min(p.shape[1:]) >= VALIDATION_CROP][:held_out]
@@ -103,10 +113,21 @@ class Trainer:
         self.crops = data.Crops(kept, config.data.crop, config.data.batch, self.generator)
         self.step = 0
         self.photographs = ""
+        self._draw_apart()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(self.crops.steps_per_epoch // self.team.size, 1)
 
     @property
     def total_steps(self) -> int:
-        return self.config.steps or self.config.epochs * self.crops.steps_per_epoch
+        return self.config.steps or self.config.epochs * self.steps_per_epoch
+
+    def _draw_apart(self) -> None:
+        """Other crops for all processes but the first, whose state alone is in checkpoints."""
+        if not self.team.leads:
+            number = self.team.rank + self.team.size * self.step
+            self.generator.manual_seed(self.config.seed + 1_000_003 * number)
 
     def advance(self) -> dict[str, float]:
         """One optimizer step. Returns what a progress bar shows."""
@@ -115,17 +136,16 @@ class Trainer:
         losses = self.system.loss(self.model, x, self.step, self.generator)
         self.model.zero_grad(set_to_none=True)
         losses.total.backward()
+        self.team.average_gradients(self.model.parameters())
         nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip)
-        factor = learning_rate(
-            self.step, self.total_steps, self.crops.steps_per_epoch, config.optimizer
-        )
+        factor = learning_rate(self.step, self.total_steps, self.steps_per_epoch, config.optimizer)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["base"] * factor
             optimizer.step()
         self.step += 1
         self._track()
-        epochs = self.step / self.crops.steps_per_epoch
+        epochs = self.step / self.steps_per_epoch
         self.system.after_step(self.model, self.average, epochs, self.validation)
         return {
             "loss": losses.total.item(),
@@ -167,6 +187,7 @@ class Trainer:
             optimizer.load_state_dict(saved)
         self.generator.set_state(state["generator"])
         self.step = state["step"]
+        self._draw_apart()
 
     def begin_with(self, path: Path) -> None:
         """Take over the networks of a weights file, or the averaged ones of a checkpoint, as far as
@@ -249,19 +270,21 @@ def run(
     """Train a recipe; returns the checkpoint's path, ``out_dir/checkpoint.pt``.
 
     Continues from that checkpoint if it is there and ``resume``; else begins with the weights file
-    ``start``, if given, under a fresh optimizer. SIGINT and SIGTERM finish the step in hand and
-    save; KeyboardInterrupt and SystemExit tell of them. ``max_steps`` bounds the steps of this
-    call, not of the recipe. ``out_dir/curves.csv`` gains validation rows. ``progress``: None shows
-    a bar on a terminal.
+    ``start``, if given, under a fresh optimizer. Under torchrun its processes train together, each
+    with a batch of its own, and the first of them writes. SIGINT and SIGTERM finish the step in
+    hand and save; KeyboardInterrupt and SystemExit tell of them. ``max_steps`` bounds the steps of
+    this call, not of the recipe. ``out_dir/curves.csv`` gains validation rows. ``progress``: None
+    shows a bar on a terminal.
     """
+    device = parallel.device_of(device)
     check_device(device)
     config = recipe.load(recipe_path)
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.pt"
-    with torch_threads(threads):
+    with torch_threads(threads), parallel.team(device) as team:
         paths = data.list_photos(data_dirs)
-        trainer = Trainer(config, data.decode(paths, config.data.crop), device)
+        trainer = Trainer(config, data.decode(paths, config.data.crop), device, team)
         trainer.photographs = data.digest(paths)
         if resume and checkpoint.exists():
             state = load_checkpoint(checkpoint, device)
@@ -269,7 +292,8 @@ def run(
             trainer.restore(state)
         elif start is not None:
             trainer.begin_with(Path(start))
-        (out / "recipe.yaml").write_text(str(config), encoding="utf-8")
+        if team.leads:
+            (out / "recipe.yaml").write_text(str(config), encoding="utf-8")
         _loop(trainer, out, checkpoint, max_steps, progress)
     return checkpoint
 
@@ -278,7 +302,7 @@ def _loop(
     trainer: Trainer, out: Path, checkpoint: Path, max_steps: int | None, progress: bool | None
 ) -> None:
     """Steps, curves and checkpoints until the recipe, ``max_steps`` or a signal ends them."""
-    config = trainer.config
+    config, team = trainer.config, trainer.team
     came: list[int] = []
     previous = {}
     if threading.current_thread() is threading.main_thread():
@@ -292,26 +316,30 @@ def _loop(
         bar = tqdm(
             total=trainer.total_steps,
             initial=trainer.step,
-            disable=None if progress is None else not progress,
+            disable=not team.leads or (None if progress is None else not progress),
             unit="step",
         )
-        known = curves_until(out / "curves.csv", trainer.step)
-        with bar, open(out / "curves.csv", "w", newline="", encoding="utf-8") as file:
+        path = out / "curves.csv" if team.leads else Path(os.devnull)
+        known = curves_until(path, trainer.step)
+        with bar, open(path, "w", newline="", encoding="utf-8") as file:
             curves = csv.DictWriter(file, CURVES)
             curves.writeheader()
             curves.writerows(known)
             file.flush()
-            while trainer.step < last and not came:
+            while trainer.step < last and not team.any(bool(came), trainer.device):
                 shown = trainer.advance()
                 bar.set_postfix({k: f"{v:.3f}" for k, v in shown.items()}, refresh=False)
                 bar.update()
+                if not team.leads:
+                    continue
                 if trainer.step % config.validate_every == 0 or trainer.step == last:
                     seconds = round(time.monotonic() - started, 1)
                     curves.writerows({**row, "seconds": seconds} for row in trainer.validate())
                     file.flush()
                 if trainer.step % config.checkpoint_every == 0:
                     save(trainer, checkpoint)
-        save(trainer, checkpoint)
+        if team.leads:
+            save(trainer, checkpoint)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

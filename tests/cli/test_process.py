@@ -103,6 +103,6 @@ def test_standard_output_by_its_path_where_it_is_a_pipe(ncz, photo, folder):
 
 def test_the_package_runs_as_a_module():
     done = subprocess.run(
-        [sys.executable, "-m", "neurocodec.cli", "--version"], capture_output=True, timeout=120
+        [sys.executable, "-m", "neurocodec", "--version"], capture_output=True, timeout=120
     )
     assert (done.returncode, done.stdout) == (0, b"ncz 0.1.0\n")

@@ -1,0 +1,75 @@
+"""Several processes that train one model: each on crops of its own, their gradients averaged.
+
+`torchrun --nproc-per-node N -m neurocodec train …` starts them and tells each its number in
+the environment; without it there is one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes of a training, as one of them sees it. ``rank`` 0 writes what is written."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Every process gets the mean; a gradient that one of them lacks counts as zero there."""
+        if self.size == 1:
+            return
+        learning = [parameter for parameter in parameters if parameter.requires_grad]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in learning]
+        together = torch.cat([gradient.flatten() for gradient in gradients]) / self.size
+        dist.all_reduce(together)
+        shares = together.split([gradient.numel() for gradient in gradients])
+        for parameter, share in zip(learning, shares, strict=True):
+            parameter.grad = share.view_as(parameter)
+
+    def any(self, mine: bool, device: torch.device) -> bool:
+        """Whether it is so in any process."""
+        if self.size == 1:
+            return mine
+        votes: Tensor = torch.tensor(float(mine), device=device)
+        dist.all_reduce(votes)
+        return bool(votes)
+
+
+def is_first() -> bool:
+    """Whether this process is the first of those that torchrun started, or there is one alone."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def device_of(name: str) -> str:
+    """The device of this process: each has a GPU of its own, if ``name`` is cuda."""
+    local = os.environ.get("LOCAL_RANK")
+    return f"cuda:{local}" if name == "cuda" and local is not None else name
+
+
+@contextmanager
+def team(device: str) -> Iterator[Team]:
+    """The processes that torchrun started, or this one alone."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Team()
+        return
+    if device.startswith("cuda"):
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield Team(dist.get_rank(), size)
+    finally:
+        dist.destroy_process_group()

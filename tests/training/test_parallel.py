@@ -1,0 +1,125 @@
+"""Training in two processes, which talk over the loopback."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import yaml
+
+from neurocodec.training import data, parallel, recipe, run
+from neurocodec.training.parallel import Team
+from neurocodec.training.run import Trainer
+from tests.training.conftest import TINY
+
+ROOT = Path(__file__).parents[2]
+
+
+def trainer_of(rank: int, folder: str) -> Trainer:
+    return Trainer(
+        recipe.build(TINY), data.decode(data.list_photos([folder]), 176), team=Team(rank, 2)
+    )
+
+
+def gradients_of(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """Those of the step that was just made, clipped as they were."""
+    named = trainer.model.named_parameters()
+    return {name: p.grad.clone() for name, p in named if p.grad is not None}
+
+
+def one_step(rank: int, folder: str, out: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{out}/meet", rank=rank, world_size=2)
+    trainer = trainer_of(rank, folder)
+    trainer.advance()
+    found = {"gradients": gradients_of(trainer), "model": trainer.model.state_dict()}
+    torch.save(found, f"{out}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_mean_of_their_gradients(photos, tmp_path):
+    torch.multiprocessing.spawn(one_step, (str(photos), str(tmp_path)), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    for part in ("gradients", "model"):
+        assert all(torch.equal(first[part][name], second[part][name]) for name in first[part])
+
+    # The same by hand, in this process: each batch by itself, then their mean, clipped.
+    seen: list[dict[str, torch.Tensor]] = []
+
+    class Watched(Team):
+        def average_gradients(self, parameters):
+            seen.append(gradients_of(trainer))
+
+    for rank in (0, 1):
+        trainer = trainer_of(rank, str(photos))
+        trainer.team = Watched(rank, 2)
+        trainer.advance()
+    assert not torch.equal(seen[0]["encoder.tail.weight"], seen[1]["encoder.tail.weight"])
+    mean = {name: (seen[0][name] + seen[1][name]) / 2 for name in seen[0]}
+    norm = torch.stack([gradient.norm() for gradient in mean.values()]).norm()
+    factor = min(1.0, float(trainer.config.optimizer.clip / norm))
+    for name, gradient in mean.items():
+        torch.testing.assert_close(
+            first["gradients"][name], factor * gradient, rtol=1e-3, atol=1e-5, msg=name
+        )
+
+
+@pytest.mark.slow
+def test_torchrun_trains_once_and_one_process_goes_on(photos, tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**TINY, "steps": 3, "validate_every": 1}))
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+            "-m", "neurocodec", "train", str(path), "--data", str(photos),
+            "--out", str(tmp_path / "run"), "--max-steps", "2", "--threads", "1",
+        ],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    assert done.stdout.split() == [str(checkpoint)]
+    assert torch.load(checkpoint, weights_only=True)["step"] == 2
+    run(path, [photos], tmp_path / "run", threads=1)
+    assert torch.load(checkpoint, weights_only=True)["step"] == 3
+    with open(tmp_path / "run" / "curves.csv") as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1"] * 5 + ["2"] * 5 + ["3"] * 5
+
+
+def test_alone_there_is_nothing_to_average(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with parallel.team("cpu") as team:
+        assert team == Team()
+        weight = torch.nn.Parameter(torch.ones(2))
+        team.average_gradients([weight])
+        assert weight.grad is None
+        assert team.any(True, torch.device("cpu"))
+        assert not team.any(False, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("name", "local", "expected"),
+    [
+        ("cuda", "3", "cuda:3"),
+        ("cuda", None, "cuda"),
+        ("cuda:1", "3", "cuda:1"),
+        ("cpu", "3", "cpu"),
+    ],
+)
+def test_each_process_has_a_gpu_of_its_own(name, local, expected, monkeypatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if local is not None:
+        monkeypatch.setenv("LOCAL_RANK", local)
+    assert parallel.device_of(name) == expected
+
+
+@pytest.mark.parametrize(("rank", "expected"), [(None, True), ("0", True), ("1", False)])
+def test_the_first_process_speaks(rank, expected, monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+    assert parallel.is_first() == expected
