@@ -214,7 +214,9 @@ def test_tiles_have_no_seams(codec, photo):
         assert np.abs(tiled - whole).max() <= 1
     original = np.asarray(photo, float)
     errors = [np.square(original - decoded).mean() for decoded in (tiled, whole)]
-    assert errors[0] == pytest.approx(errors[1], rel=0.1)
+    # How good 60 steps of training are differs between processors, by 12 % so far; latents out of
+    # place would cost a factor.
+    assert errors[0] == pytest.approx(errors[1], rel=0.3)
     x, y, width, height = crop = (50, 60, 90, 80)
     part = np.asarray(codec.decode(data, crop=crop), float)
     assert np.abs(part - tiled[y : y + height, x : x + width]).max() <= 1
