@@ -125,7 +125,7 @@ def encode(
     for the codec's default.
     tile_size: pictures of more than tile_size² pixels are coded in tiles, one at a time; a multiple
     of 64, 0 for never, None for 1024.
-    threads: for torch during this call, a setting of the whole process.
+    threads: for torch during this call.
 
     Raises NczError, OSError where a path cannot be opened.
     """
@@ -287,7 +287,10 @@ def _read(source: Source) -> bytes:
         return bytes(source)
     if isinstance(source, str | os.PathLike):
         return Path(source).read_bytes()
-    data = source.read() if hasattr(source, "read") else None
+    try:
+        data = source.read() if hasattr(source, "read") else None
+    except UnicodeDecodeError:  # of a file in text mode
+        data = None
     if not isinstance(data, bytes):
         raise InvalidArgument(
             f"a {type(source).__name__} gives no bytes: pass bytes, a path, or a file opened in "

@@ -39,7 +39,7 @@ class TrailingData(NczError):
 
 
 class ImageTooLarge(NczError):
-    """The image has more pixels than the reader was told to accept."""
+    """The image has more pixels than the reader was told to accept, or than memory is there for."""
 
 
 class UnknownCodec(NczError):

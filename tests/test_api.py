@@ -168,6 +168,16 @@ def test_sources_without_bytes(source):
             function(source)
 
 
+def test_a_file_opened_as_text_gives_no_bytes(tmp_path):
+    (tmp_path / "a").write_bytes(b"\x89\xff\xfe")
+    for function in (neurocodec.decode, neurocodec.info):
+        with (
+            open(tmp_path / "a", encoding="utf-8") as file,
+            pytest.raises(InvalidArgument, match="binary mode"),
+        ):
+            function(file)
+
+
 def test_no_ncz_file():
     for function in (neurocodec.decode, neurocodec.info):
         with pytest.raises(BadMagic):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -62,6 +63,25 @@ def test_rates_scores_and_overhead_of_a_photograph(codec, pixels):
 def test_top_quality_reaches_one_bit_per_pixel_on_detail(codec, pixels):
     crop = pixels[288:416, 32:160]  # the suit and its badge
     assert len(codec.encode(crop, 100)) * 8 / (128 * 128) > 1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", ["cvqn", "vae", "comrec", "comrec-jpeg"])
+def test_what_torch_computes_in_elsewhere_changes_no_byte(name, dtype, pixels):
+    codec = neurocodec.load(name)
+    crop = pixels[:64, :96]
+    data = codec.encode(crop, 33.3)  # a quality that bfloat16 does not have
+    decoded = np.asarray(codec.decode(data))
+    ordinary = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(dtype)
+        assert codec.encode(crop, 33.3) == data
+        assert np.array_equal(np.asarray(codec.decode(data)), decoded)
+    finally:
+        torch.set_default_dtype(ordinary)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert codec.encode(crop, 33.3) == data
+        assert np.array_equal(np.asarray(codec.decode(data)), decoded)
 
 
 def test_targets_are_met(codec, pixels):

@@ -40,7 +40,7 @@ class Failure:
     def of(error: BaseException, source: str | None = None) -> Failure:
         """``source`` is the input at hand."""
         cause = _cause(error)
-        named = source is None or source in cause
+        named = source is None or cause.startswith((f"{source}:", f"{source} "))
         return Failure(
             cause if named else f"{source}: {cause}",
             "".join(traceback.format_exception(error)),

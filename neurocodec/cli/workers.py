@@ -1,9 +1,9 @@
 """Worker processes that share the files of a batch.
 
 Processes and not threads: the coder, Pillow and the Python between the networks hold the
-interpreter lock; torch's number of threads is one for the process; and a process that crashes, or
-that the system ends when memory is short, costs one file and not the batch. Spawned and not forked,
-because torch's own threads do not survive a fork.
+interpreter lock; and a process that crashes, or that the system ends when memory is short, costs
+one file and not the batch. Spawned and not forked, because torch's own threads do not survive a
+fork.
 
 A worker has a pipe to this process. It says when it is ready, gets one job, says how that went,
 gets the next; the end of the pipe is its end too, so that none outlives this process by more than

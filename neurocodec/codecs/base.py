@@ -91,6 +91,14 @@ class Codec(ABC):
 
     # Built on these.
 
+    def told(self, quality: float) -> Tensor:
+        """A quality as the networks take it: (1,) float32, exact for what a file can store."""
+        return torch.tensor([quality], dtype=torch.float32, device=self.device)
+
+    def exactly(self) -> torch.autocast:
+        """A block in which a caller's autocast to fewer bits is off: decoders would differ."""
+        return torch.autocast(self.device.type, enabled=False)
+
     def read_pixels(self, file: container.NczFile) -> np.ndarray:
         """The pixels (H, W, 3) uint8 of a parsed file that is known to be this model's."""
         return self.render(self.read_latent(file), file.header)[: file.height, : file.width]
@@ -160,7 +168,8 @@ class Codec(ABC):
         photo = open_photo(image)
         height, width = photo.pixels.shape[:2]
         grid = tiles.layout(width, height, tile_size)
-        with memory_for(width, height, "encode in tiles, or in smaller ones (--tile-size)"):
+        remedy = "encode in tiles, or in smaller ones (--tile-size)"
+        with memory_for(width, height, remedy), self.exactly():
             return self._encode(photo, quality, chosen[0] if chosen else None, grid, options)
 
     def _check_names(self, options: Iterable[str]) -> None:
@@ -282,13 +291,15 @@ class Codec(ABC):
         self.check(file)
         lost: tuple[int, ...] = ()
         if file.tiling is None:
-            pixels, alpha = self.read_pixels(file), None
+            with self.exactly():
+                pixels, alpha = self.read_pixels(file), None
             if file.alpha is not None:
                 alpha = unpack_alpha(file.alpha, file.width, file.height)
             photo = Photo(pixels, file.mode.name, alpha)
             photo = photo if crop is None else photo.cut(*crop)
         else:
-            decoded = tiles.decode(self, file, crop, best_effort)
+            with self.exactly():
+                decoded = tiles.decode(self, file, crop, best_effort)
             lost = decoded.lost
             photo = Photo(decoded.pixels, file.mode.name, decoded.alpha)
         image = to_pil(replace(photo, icc=file.icc, exif=file.exif, xmp=file.xmp))

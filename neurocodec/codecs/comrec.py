@@ -167,7 +167,7 @@ class ComRecCodec(Codec):
         config = self.model.config
         half = arrangement != Arrangement.REC
         inner_quality = container.snap_quality(config.inner_quality(quality, half))
-        asked = torch.tensor([inner_quality], device=self.device)
+        asked = self.told(inner_quality)
         photo = prepared.photo
         height, width = photo.pixels.shape[:2]
         picture = self.model.compact(prepared.x, asked) if half else prepared.x
@@ -229,14 +229,14 @@ class ComRecCodec(Codec):
             return self._open(header, file.streams[0], file.height, file.width)
         indices, _ = self._read_symbols(file, estimate=False)
         half = header.arrangement != Arrangement.REC
-        asked = torch.tensor([header.inner_quality], device=self.device)
+        asked = self.told(header.inner_quality)
         return self._picture(indices, asked, half, *_carried_size(header, file))
 
     def synthesise(self, latent: Tensor, header: container.Header) -> Tensor:
         header = cast(ComRecHeader, header)
         if header.arrangement == Arrangement.COM:
             return upsample(latent)
-        asked = torch.tensor([header.inner_quality], device=self.device)
+        asked = self.told(header.inner_quality)
         return self.model.restore(latent, asked, header.arrangement == Arrangement.BOTH)
 
     def cell(self, header: container.Header) -> int:
@@ -290,7 +290,7 @@ class ComRecCodec(Codec):
         like = torch.empty(
             1, 1, -(-height // BLOCK), -(-width // BLOCK), dtype=torch.float64, device=self.device
         )
-        asked = torch.tensor([header.inner_quality], device=self.device, dtype=torch.float64)
+        asked = self.told(header.inner_quality).double()
         side = dct.side(asked, header.arrangement != Arrangement.REC, like)
         return symbols.decode(
             self.context, dct.mus(side), self._coded, side, file.streams, header.grid_offset,

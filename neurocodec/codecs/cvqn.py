@@ -104,7 +104,7 @@ class CVQNCodec(Codec):
     @torch.no_grad()
     def attempt(self, prepared: Analysis, quality: float) -> Attempt:
         analysis, config = prepared, self.model.config
-        q = torch.tensor([quality], device=self.device)
+        q = self.told(quality)
         ordered = (analysis.latent * self.model.gain(q))[0, analysis.order]
         groups = ordered.split(list(config.groups))
 
@@ -150,7 +150,7 @@ class CVQNCodec(Codec):
         return self._latent(indices, order, file.header.quality)
 
     def synthesise(self, latent: Tensor, header: container.Header) -> Tensor:
-        q = torch.tensor([header.quality], device=self.device)
+        q = self.told(header.quality)
         return self.model.synthesise(latent.contiguous(memory_format=torch.channels_last), q)
 
     def estimate(self, file: container.NczFile) -> float:
@@ -171,9 +171,9 @@ class CVQNCodec(Codec):
         if header.importance is not None:
             values = np.frombuffer(header.importance.values, np.uint8).astype(np.int64)
             level = torch.from_numpy(values).view(1, 1, rows, cols).to(self.device)
-        like = torch.empty(1, 1, rows, cols, device=self.device)
-        q = torch.tensor([header.quality], device=self.device)
-        side = self.model.side(level, q.double(), like.double())
+        like = torch.empty(1, 1, rows, cols, dtype=torch.float64, device=self.device)
+        q = self.told(header.quality)
+        side = self.model.side(level, q.double(), like)
         indices, bits = symbols.decode(
             self.context, self.mus, self._coded(level), side, file.streams, header.grid_offset,
             estimate=estimate,
@@ -206,7 +206,7 @@ class CVQNCodec(Codec):
     def _latent(self, indices: list[Tensor], order: Tensor, quality: float) -> Tensor:
         """Symbols -> the latent (1, C, h, w) that the synthesis takes."""
         values = [quantizer.mu[i] for quantizer, i in zip(self.model.levels, indices, strict=True)]
-        q = torch.tensor([quality], device=self.device)
+        q = self.told(quality)
         return torch.cat(values)[torch.argsort(order)][None] * self.model.inverse_gain(q)
 
     # Shared by both directions.

@@ -24,7 +24,7 @@ from neurocodec.errors import ImageTooLarge
 MAX_SCANS = 64
 """Scans of a JPEG. Each may cost few bytes and has to be gone through for every pixel."""
 
-_AFTER_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")  # not a stuffed byte, not a restart
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # no stuffed or fill byte, no restart
 _JPEG_SEGMENTS = frozenset(b"\xe0\xee\xdb\xc0\xc1\xc2\xc4\xdd\xfe")
 """APP0 and APP14, quantization tables, the three common frames, Huffman tables, restart interval,
 comment."""

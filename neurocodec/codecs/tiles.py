@@ -179,15 +179,13 @@ def check_crop(crop: tuple[int, int, int, int], file: NczFile) -> Box:
 
 
 def check_pixels(width: int, height: int, block: int, most: int) -> None:
-    """Raises ImageTooLarge where the networks would make more pixels than ``most``.
-
-    A picture one pixel wide is padded to a block: the header's product is not the cost.
-    """
+    """Raises ImageTooLarge for more pixels than ``most``, or where the networks would make more
+    than four times as many: a picture one pixel wide is padded to a block."""
     padded = -(-width // block) * -(-height // block) * block**2
-    if padded > max(most, 4 * block**2):
+    if width * height > most or padded > 4 * max(most, block**2):
         raise ImageTooLarge(
-            f"{width}x{height} pixels become {padded} when padded, above the limit "
-            f"of {most}: raise max_pixels if the file is trusted"
+            f"{width}x{height} pixels, {padded} when padded, are above the limit of {most}: "
+            "raise max_pixels if the file is trusted"
         )
 
 

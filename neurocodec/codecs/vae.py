@@ -135,7 +135,7 @@ class VAECodec(Codec):
 
     @torch.no_grad()
     def attempt(self, prepared: Analysis, quality: float) -> Attempt:
-        q = torch.tensor([quality], device=self.device)
+        q = self.told(quality)
         reach = HYPER_LEVELS // 2
         hyper = (prepared.hyper * self.model.prior.hyper_gain(q)).round().clamp(-reach, reach)
         steps = prepared.latent * self.model.prior.gain(q)
@@ -178,7 +178,8 @@ class VAECodec(Codec):
 
         def choose(group: int, mixtures: Tensor, where: Tensor) -> Tensor:
             parameters = mixtures.cpu().numpy() * self.scale
-            # The grid's offset is not known yet; it moves a centre by one at most.
+            # The grid's offset is not known yet; it moves a centre by one, or more where two
+            # components weigh the same, which only matters to integers at the edge of the window.
             indices = coding.snap(parameters)
             centre = torch.from_numpy(coding.centres(indices)).to(mixtures)
             values = self._quantize(wanted[group][where], mixtures, centre)
@@ -218,7 +219,7 @@ class VAECodec(Codec):
         return self._read_symbols(file, estimate=False)[1].float()
 
     def synthesise(self, latent: Tensor, header: container.Header) -> Tensor:
-        q = torch.tensor([header.quality], device=self.device)
+        q = self.told(header.quality)
         return self.model.synthesise(latent.contiguous(memory_format=torch.channels_last), q)
 
     def estimate(self, file: container.NczFile) -> float:
@@ -259,7 +260,7 @@ class VAECodec(Codec):
                 bits += float(gaussian.bits(mixtures, integers).sum())
             return integers
 
-        q = torch.tensor([file.header.quality], device=self.device)
+        q = self.told(file.header.quality)
         values, shifts = walk(self.prior, hyper, q.double(), rows, cols, exchange)
         if streams:
             raise CorruptStream(

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 from neurocodec.evaluation.curves import Curve, Metric
 from neurocodec.evaluation.extras import require
+from neurocodec.image import write_atomically
 
 _LABELS: dict[Metric, str] = {
     "psnr": "PSNR over RGB (dB)",
@@ -77,7 +79,9 @@ def plot(
     axes.set_axisbelow(True)
     if axes.lines:
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
-    figure.savefig(path, format="png")
+    stream = BytesIO()
+    figure.savefig(stream, format="png")
+    write_atomically(path, stream.getvalue())
 
 
 def _of_metric(curves: Sequence[Curve], metric: Metric) -> list[Curve]:

@@ -19,7 +19,23 @@ _ORIENTATION = 0x0112
 _XMP_TAG = 700
 _ENTRY = 12  # bytes of an entry of a TIFF directory
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_TYPE_BYTES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+}
+_LARGEST_TYPE = 8  # what an unknown one may have
 _POINTERS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop)
 _MOST_DIRECTORIES = 8  # a photograph has five
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>)\s*)([1-8])""")
@@ -69,26 +85,32 @@ def is_bomb(exif: bytes) -> bool:
     """
     data = exif.removeprefix(EXIF_PREFIX)
     order = _BYTE_ORDERS.get(data[:4], "<")
-    total, seen = 0, set()
-    with suppress(struct.error):
-        waiting = list(struct.unpack_from(order + "I", data, 4))
-        while waiting:
-            start = waiting.pop() + 2
-            if start in seen:
-                continue
-            seen.add(start)
-            (count,) = struct.unpack_from(order + "H", data, start - 2)
-            count = min(count, (len(data) - start) // _ENTRY)
-            entries = data[start : start + count * _ENTRY]
-            for tag, kind, number, value in struct.iter_unpack(order + "HHII", entries):
-                size = _TYPE_BYTES.get(kind, 0) * number
-                total += size if size <= len(data) else 0  # what lies outside is not read
-                if tag in _POINTERS:
-                    waiting.append(value)
-            if total > 2 * len(data) or len(seen) > _MOST_DIRECTORIES:
-                return True
-            waiting += struct.unpack_from(order + "I", data, start + count * _ENTRY)
+    total, seen = 0, {0}  # a directory at 0 is none
+    waiting = [_number(order + "I", data, 4)]
+    while waiting:
+        directory = waiting.pop()
+        if directory in seen:
+            continue
+        seen.add(directory)
+        start = directory + 2
+        count = min(_number(order + "H", data, directory), max(len(data) - start, 0) // _ENTRY)
+        entries = data[start : start + count * _ENTRY]
+        for tag, kind, number, value in struct.iter_unpack(order + "HHII", entries):
+            size = _TYPE_BYTES.get(kind, _LARGEST_TYPE) * number
+            total += size if size <= len(data) else 0  # what lies outside is not read
+            if tag in _POINTERS:
+                waiting.append(value)
+        if total > 2 * len(data) or len(seen) > _MOST_DIRECTORIES + 1:
+            return True
+        waiting.append(_number(order + "I", data, start + count * _ENTRY))
     return False
+
+
+def _number(form: str, data: bytes, position: int) -> int:
+    """A number of an EXIF block; 0 where the block ends before it."""
+    end = position + struct.calcsize(form)
+    number: int = struct.unpack(form, data[position:end])[0] if end <= len(data) else 0
+    return number
 
 
 def read_xmp(image: Image.Image) -> bytes | None:

@@ -47,7 +47,10 @@ def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
     if "torch" in sys.modules and isinstance(source, sys.modules["torch"].Tensor):
         return _from_array(_array_of(source), "the tensor", max_pixels)
     if hasattr(source, "read"):
-        data = source.read()
+        try:
+            data = source.read()
+        except UnicodeDecodeError:  # of a file in text mode
+            data = None
         if not isinstance(data, bytes):
             raise UnreadableImage("the file object gives text: open the file in binary mode")
         return _from_bytes(data, str(getattr(source, "name", "the file object")), max_pixels)
@@ -58,13 +61,7 @@ def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
 
 
 def _from_bytes(data: bytes, name: str, max_pixels: int) -> Photo:
-    image = read_image(data, name, max_pixels)
-    try:
-        return from_pil(image)
-    except MemoryError:
-        raise
-    except Exception as error:  # of a mode that has no 8-bit form, or of a broken palette
-        raise UnreadableImage(f"{name} cannot be read as an image: {one_line(error)}") from error
+    return _converted(read_image(data, name, max_pixels), name)
 
 
 def _from_pil(image: Image.Image, name: str, max_pixels: int) -> Photo:
@@ -75,7 +72,16 @@ def _from_pil(image: Image.Image, name: str, max_pixels: int) -> Photo:
         raise
     except Exception as error:  # opened by the caller, but read only now
         raise UnreadableImage(f"{name} cannot be loaded: {one_line(error)}") from error
-    return from_pil(image)
+    return _converted(image, name)
+
+
+def _converted(image: Image.Image, name: str) -> Photo:
+    try:
+        return from_pil(image)
+    except MemoryError:
+        raise
+    except Exception as error:  # of a mode without 8-bit form, a broken palette or transparency
+        raise UnreadableImage(f"{name} cannot be read as an image: {one_line(error)}") from error
 
 
 def _from_array(array: np.ndarray, name: str, max_pixels: int) -> Photo:

@@ -12,6 +12,7 @@ from torch import nn
 
 from neurocodec.codecs import weights
 from neurocodec.errors import InvalidArgument
+from neurocodec.image import write_atomically
 from neurocodec.training import recipe
 from neurocodec.training.run import load_checkpoint, system_of
 from neurocodec.zoo import WEIGHTS
@@ -64,7 +65,7 @@ def freeze(
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
     data = weights.to_bytes(model)
-    (out / WEIGHTS).write_bytes(data)
+    write_atomically(out / WEIGHTS, data)
     record = {
         "name": config.name,
         "codec": config.codec,
@@ -78,7 +79,7 @@ def freeze(
     if isinstance(config, recipe.ComRecRecipe):
         record["inner"] = [config.model.inner, *config.also]
     path = out / "model.yaml"
-    path.write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
+    write_atomically(path, yaml.safe_dump(record, sort_keys=False).encode())
     return path
 
 

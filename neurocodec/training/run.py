@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import io
 import math
 import os
 import pickle
@@ -21,6 +22,7 @@ from tqdm import tqdm
 from neurocodec.codecs import weights
 from neurocodec.device import check as check_device
 from neurocodec.errors import InvalidArgument
+from neurocodec.image import write_atomically
 from neurocodec.plain import to_dict
 from neurocodec.threads import torch_threads
 from neurocodec.training import data, muon, parallel, recipe
@@ -184,7 +186,10 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            rates = [group["base"] for group in optimizer.param_groups]  # of the recipe at hand
             optimizer.load_state_dict(saved)
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["base"] = rate
         self.generator.set_state(state["generator"])
         self.step = state["step"]
         self._draw_apart()
@@ -234,8 +239,9 @@ def load_checkpoint(path: Path, device: str = "cpu") -> dict:
 def check_same(state: dict, config: recipe.AnyRecipe, where: str) -> None:
     """Refuse to resume under another name, other networks or another optimizer than a checkpoint's;
     the rest of a recipe, such as its steps, may have changed. Raises InvalidArgument."""
+    theirs, ours = to_dict(recipe.build(state["recipe"], where)), to_dict(config)
     for field in ("name", "codec", "model", "optimizer.kernels"):
-        before, now = to_dict(recipe.build(state["recipe"], where)), to_dict(config)
+        before, now = theirs, ours
         for key in field.split("."):
             before, now = before.get(key), now.get(key)
         if before != now:
@@ -293,7 +299,7 @@ def run(
         elif start is not None:
             trainer.begin_with(Path(start))
         if team.leads:
-            (out / "recipe.yaml").write_text(str(config), encoding="utf-8")
+            write_atomically(out / "recipe.yaml", str(config).encode())
         _loop(trainer, out, checkpoint, max_steps, progress)
     return checkpoint
 
@@ -320,12 +326,9 @@ def _loop(
             unit="step",
         )
         path = out / "curves.csv" if team.leads else Path(os.devnull)
-        known = curves_until(path, trainer.step)
-        with bar, open(path, "w", newline="", encoding="utf-8") as file:
+        write_curves(path, curves_until(path, trainer.step))
+        with bar, open(path, "a", newline="", encoding="utf-8") as file:
             curves = csv.DictWriter(file, CURVES)
-            curves.writeheader()
-            curves.writerows(known)
-            file.flush()
             while trainer.step < last and not team.any(bool(came), trainer.device):
                 shown = trainer.advance()
                 bar.set_postfix({k: f"{v:.3f}" for k, v in shown.items()}, refresh=False)
@@ -347,6 +350,15 @@ def _loop(
         raise KeyboardInterrupt
     if came:
         raise SystemExit(128 + came[0])
+
+
+def write_curves(path: Path, rows: Sequence[dict[str, str]]) -> None:
+    """A file of curves with these rows, to which a run appends its own."""
+    text = io.StringIO(newline="")
+    curves = csv.DictWriter(text, CURVES)
+    curves.writeheader()
+    curves.writerows(rows)
+    write_atomically(path, text.getvalue().encode())
 
 
 def curves_until(path: Path, step: int) -> list[dict[str, str]]:

@@ -502,11 +502,15 @@ def test_garbage_dct_streams_decode_to_something_or_are_refused(dct, seed, photo
         pass
 
 
-def test_the_padded_size_counts_as_pixels(dct):
+def test_padding_counts_where_it_is_most_of_the_pixels(dct):
     data = dct.encode(Image.new("RGB", (1, 200)))
-    with pytest.raises(ImageTooLarge, match="become 3328 when padded"):
-        dct.decode(data, max_pixels=1000)
-    assert dct.decode(data, max_pixels=3328).size == (1, 200)
+    with pytest.raises(ImageTooLarge, match="3328 when padded"):
+        dct.decode(data, max_pixels=831)
+    assert dct.decode(data, max_pixels=832).size == (1, 200)
+    data = dct.encode(Image.new("RGB", (33, 17)))
+    with pytest.raises(ImageTooLarge):
+        dct.decode(data, max_pixels=33 * 17 - 1)
+    assert dct.decode(data, max_pixels=33 * 17).size == (33, 17)
 
 
 @pytest.mark.parametrize("inner", ["dct", "jpeg"])

@@ -309,11 +309,15 @@ def test_max_pixels_reaches_the_container(codec, photo):
         codec.decode(codec.encode(photo), max_pixels=100)
 
 
-def test_the_padded_size_counts_as_pixels(codec):
+def test_padding_counts_where_it_is_most_of_the_pixels(codec):
     data = codec.encode(Image.new("RGB", (1, 200)))
-    with pytest.raises(ImageTooLarge, match="become 3328 when padded"):
-        codec.decode(data, max_pixels=1000)
-    assert codec.decode(data, max_pixels=3328).size == (1, 200)
+    with pytest.raises(ImageTooLarge, match="3328 when padded"):
+        codec.decode(data, max_pixels=831)
+    assert codec.decode(data, max_pixels=832).size == (1, 200)
+    data = codec.encode(Image.new("RGB", (33, 17)))
+    with pytest.raises(ImageTooLarge):
+        codec.decode(data, max_pixels=33 * 17 - 1)
+    assert codec.decode(data, max_pixels=33 * 17).size == (33, 17)
 
 
 def test_encoding_sets_no_global_state(codec, photo):

@@ -84,6 +84,8 @@ def test_restarts_and_stuffed_bytes_end_no_scan():
     data, _ = jpeg_parts()
     plainest.jpeg(data[:-2] + b"\xff\x00\xff\xd0\xff\xd7" + data[-2:], *SIZE)
     plainest.jpeg(data[:-2] + b"\xff\xff" + data[-2:], *SIZE)
+    # Quadratic time would be hours.
+    refused("jpeg", data[:-2] + b"\xff" * 1_000_000 + b"\0", "it has no end")
     refused("jpeg", data[:-2] + b"\xff\xd8" + data[-2:], "a segment ffd8")
 
 

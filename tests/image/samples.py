@@ -60,6 +60,20 @@ def exif_block(*entries, order="<", trailer=b""):
     return magic + struct.pack(order + "I", 8) + count + body + bytes(4) + trailer
 
 
+def exif_bomb(kind, number, *, behind=False):
+    """A TIFF block with a hundred values of 1000 bytes that are the same.
+
+    kind, number: what each value is, and how many. behind: whether they stand in the Exif
+    directory of one that is cut off, and whose other directory lies outside.
+    """
+    entries = [struct.pack("<HHII", 0x9000 + i, kind, number, 8) for i in range(100)]
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    if not behind:
+        return b"II*\0" + struct.pack("<I", 8) + directory
+    pointers = struct.pack("<HHHIIHHII", 2, 0x8769, 4, 1, 8, 0x8825, 4, 1, 10**6)
+    return b"II*\0" + struct.pack("<I", 8 + len(directory)) + directory + pointers
+
+
 def oriented(pixels, orientation, format="PNG", **options):
     """The file of an image whose EXIF says that ``pixels`` are its upright form."""
     undo = {

@@ -25,7 +25,7 @@ from neurocodec.image import (
     write_atomically,
 )
 from neurocodec.image.metadata import is_bomb
-from tests.image.samples import encoded, exif_block, grey_profile, rgb, srgb_profile
+from tests.image.samples import encoded, exif_block, exif_bomb, grey_profile, rgb, srgb_profile
 
 ALPHA = rgb(seed=1)[..., 0]
 ALPHA[0] = 0  # a row that is hidden, and must be there all the same
@@ -292,6 +292,13 @@ def test_a_missing_folder_is_named_as_the_caller_did(tmp_path, monkeypatch):
     assert caught.value.filename == "none/a"
 
 
+def test_a_file_in_place_of_the_folder_is_named_as_the_caller_did(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NotADirectoryError) as caught:
+        write_atomically(tmp_path / "file" / "a", b"")
+    assert caught.value.filename == str(tmp_path / "file" / "a")
+
+
 def test_a_link_is_followed(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "folder" / "real")
@@ -361,6 +368,10 @@ def test_exif_whose_values_are_all_the_same_bytes_is_left_out(order):
         (b"II*\0\x08\0\0\0" + b"\0\0\x0e\0\0\0" + b"\0\0\x08\0\0\0", False),
         (exif_block((0x8769, 8)), False),  # its Exif directory is the first one
         (b"II*\0" + b"".join(struct.pack("<IH", 8 + 6 * i, 0) for i in range(20)), True),
+        (exif_bomb(7, 1000), True),
+        (exif_bomb(16, 125), True),  # 64-bit integers
+        (exif_bomb(99, 125), True),  # who knows how large those are
+        (exif_bomb(7, 1000, behind=True), True),
     ],
 )
 def test_directories_of_exif_are_counted(block, bomb):

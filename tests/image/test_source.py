@@ -85,6 +85,11 @@ def test_grey_and_transparent_tensors():
     assert (photo.alpha == 51).all()
 
 
+def with_info(image, **info):
+    image.info.update(info)
+    return image
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -105,6 +110,8 @@ def test_grey_and_transparent_tensors():
         ([1, 2], "a list is no image: give a path"),
         (None, "a NoneType is no image"),
         (io.StringIO("text"), "open the file in binary mode"),
+        (io.TextIOWrapper(io.BytesIO(PNG), "utf-8"), "open the file in binary mode"),
+        (with_info(Image.new("RGB", (2, 2)), transparency=b"\0\1"), "the image cannot be read"),
         (b"", "the data is empty"),
         (b"no image at all, but long enough to be looked at", "no image of a known format"),
         (PNG[:60], "cannot be read as an image"),

@@ -133,6 +133,16 @@ def test_a_run_resumes_under_its_own_networks_only(part, change, recipe_file, ph
         run(recipe_file, [photos], tmp_path / "run", threads=1)
 
 
+def test_a_run_resumes_at_the_rates_of_its_recipe(recipe_file, photos, tmp_path):
+    checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
+    raw = {**TINY, "optimizer": {**TINY.get("optimizer", {}), "transforms": 7e-6}}
+    recipe_file.write_text(yaml.safe_dump(raw))
+    run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
+    state = torch.load(checkpoint, weights_only=True)
+    assert state["recipe"]["optimizer"]["transforms"] == 7e-6
+    assert 7e-6 in [group["base"] for group in state["optimizers"][0]["param_groups"]]
+
+
 def test_fields_that_a_recipe_did_not_have_are_as_they_were(recipe_file, photos, tmp_path):
     """A checkpoint from before a field resumes where the recipe leaves the field alone."""
     checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
