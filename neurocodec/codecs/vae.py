@@ -153,6 +153,8 @@ class VAECodec(Codec):
             symbols = one.values - centre + window // 2
             intervals = coding.intervals_from_mixture(indices, centre, window, symbols)
             streams.append(coding.encode_symbols(*intervals))
+            # A decoder holds the whole CDF, not only the intervals: it may be too large for it.
+            coding.check_size(symbols.size, window, len(streams[-1]))
         header = container.VAEHeader(
             quality=quality,
             grid_offset=offset,
@@ -240,7 +242,8 @@ class VAECodec(Codec):
         passes = sum(self.model.config.passes)
         self._check_sizes(file, rows, cols)
         streams = list(file.streams)
-        hyper, bits = self._decode_hyper(streams.pop(0), -(-rows // HYPER), -(-cols // HYPER))
+        sides = -(-rows // HYPER), -(-cols // HYPER)
+        hyper, bits = self._decode_hyper(streams.pop(0), *sides, estimate)
 
         def exchange(group: int, mixtures: Tensor, where: Tensor) -> Tensor:
             nonlocal bits
@@ -267,7 +270,7 @@ class VAECodec(Codec):
                 f"{len(streams)} coded streams too many for {passes} passes: re-encode the picture"
             )
         integers = [hyper[0], *values[0].split(self.model.config.groups)]
-        return integers, values + shifts, bits if estimate else 0.0
+        return integers, values + shifts, bits
 
     def _check_sizes(self, file: container.NczFile, rows: int, cols: int) -> None:
         """Refuse streams that cannot hold their symbols, before anything is computed for them."""
@@ -281,11 +284,14 @@ class VAECodec(Codec):
         for (count, levels), stream in zip(expected, file.streams, strict=False):
             coding.check_size(count, levels, len(stream))
 
-    def _decode_hyper(self, stream: bytes, rows: int, cols: int) -> tuple[Tensor, float]:
+    def _decode_hyper(
+        self, stream: bytes, rows: int, cols: int, estimate: bool
+    ) -> tuple[Tensor, float]:
         cdf = self.hyper_cdf.repeat(rows * cols, axis=0)
         symbols = coding.decode_symbols(cdf, stream)
         values = symbols.astype(np.float64).reshape(1, -1, rows, cols) - HYPER_LEVELS // 2
-        return torch.from_numpy(values).to(self.device), coding.entropy_bits(cdf, symbols)
+        bits = coding.entropy_bits(cdf, symbols) if estimate else 0.0
+        return torch.from_numpy(values).to(self.device), bits
 
     def check(self, file: container.NczFile) -> None:
         """Refuse what other weights, or no encoder of this model, could have written."""

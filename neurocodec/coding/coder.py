@@ -90,7 +90,7 @@ def _check_entries(size: int) -> None:
     if size > _MAX_ENTRIES:
         raise InvalidArgument(
             f"a CDF of {size} entries is too large for one call (at most {_MAX_ENTRIES}): "
-            "code in parts"
+            "code in parts, such as tiles"
         )
 
 

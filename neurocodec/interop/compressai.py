@@ -239,6 +239,8 @@ class CompressAICodec(Codec):
                 mixtures = _centred(prepared.parameters, offset)
                 coded = coding.intervals_from_mixture(*mixtures, levels[number], symbols)
             streams.append(coding.encode_symbols(*coded))
+            # A decoder holds the whole CDF, not only the intervals: it may be too large for it.
+            coding.check_size(symbols.size, levels[number], len(streams[-1]))
         header = container.VAEHeader(
             quality=quality,
             grid_offset=offset,

@@ -133,15 +133,32 @@ def test_the_walk_is_the_training_pass(codec):
     torch.testing.assert_close(values + shifts, decoded)
 
 
-def test_integers_beyond_the_widest_window_are_clipped_and_decode(photo):
+@pytest.fixture(scope="module")
+def loud():
+    """A codec whose integers need the widest window on the picture ``flash``."""
     codec = build(dataclasses.replace(TINY, steps=(0.4, 0.2)))
     with torch.no_grad():
         codec.prior.gain.log_gain[:, 0] += 2.5
         codec.model.prior.gain.log_gain[:, 0] += 2.5
-    flash = draw_photo(1, 64, 64).point(lambda v: 255 * (v > 128))
-    coded = codec.attempt(codec.prepare(open_photo(flash)), 90.0)
+    return codec
+
+
+@pytest.fixture(scope="module")
+def flash():
+    return draw_photo(1, 64, 64).point(lambda v: 255 * (v > 128))
+
+
+def test_a_stream_too_large_for_a_decoder_is_not_written(loud, flash, monkeypatch):
+    """It needs a CDF of 1,022 entries a symbol, the encoder four."""
+    monkeypatch.setattr(coding.coder, "_MAX_ENTRIES", 3000)
+    with pytest.raises(InvalidArgument, match="code in parts, such as tiles"):
+        loud.encode(flash, 90)
+
+
+def test_integers_beyond_the_widest_window_are_clipped_and_decode(loud, flash):
+    coded = loud.attempt(loud.prepare(open_photo(flash)), 90.0)
     assert container.read(coded.data).header.groups[0].levels in (1021, 1023)
-    assert np.array_equal(np.asarray(codec.decode(coded.data)), coded.pixels())
+    assert np.array_equal(np.asarray(loud.decode(coded.data)), coded.pixels())
 
 
 def test_rate_aware_quantization_saves_bytes():
