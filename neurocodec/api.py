@@ -6,7 +6,7 @@ import mmap
 import os
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ _SMALLER = "decode on a machine with more, or lower max_pixels (--max-pixels) to
 INNER_CODECS = tuple(inner.name.lower() for inner in Inner)
 """Names of the inner codecs that the format knows; models know some of them."""
 
+METADATA = ("all", "icc", "none")
+"""What of its metadata may travel with a picture: see `encode`."""
+
 Source = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes]
 
 
@@ -47,6 +50,7 @@ class MapSummary:
 class Info:
     """What an .ncz file says of itself.
 
+    version: of the container's format, 1, or 2 for tiles.
     codec, codec_id: of the codec. model, model_id: of the weights; model is None where this
     release does not have them. model_digest: the first 8 hex digits of their SHA-256.
     width, height: in pixels. mode: "L" or "RGB", without alpha. alpha: whether there is one.
@@ -91,6 +95,7 @@ class Info:
     tile_height: int = 0
     tiles: tuple[int, ...] = ()
     damaged: tuple[int, ...] = ()
+    version: int = 1
 
 
 def encode(
@@ -109,6 +114,7 @@ def encode(
     inner: str | None = None,
     arrangement: str | None = None,
     tile_size: int | None = None,
+    metadata: str = "all",
 ) -> bytes:
     """An image to the bytes of an .ncz file.
 
@@ -125,6 +131,8 @@ def encode(
     for the codec's default.
     tile_size: pictures of more than tile_size² pixels are coded in tiles, one at a time; a multiple
     of 64, 0 for never, None for 1024.
+    metadata: what travels of ICC profile, EXIF and XMP: "all", "icc" or "none". Without a profile
+    the colours are taken for those of sRGB.
     threads: for torch during this call.
 
     Raises NczError, OSError where a path cannot be opened.
@@ -133,6 +141,10 @@ def encode(
 
     # Before torch is imported: what is no image is refused at once.
     photo = open_photo(image)
+    if metadata not in METADATA:
+        raise InvalidArgument(f"metadata is {metadata!r}: use one of {', '.join(METADATA)}")
+    if metadata != "all":
+        photo = replace(photo, icc=photo.icc if metadata == "icc" else None, exif=None, xmp=None)
     mask = None if roi is None else open_photo(roi)
     # Codecs without these options never see them.
     given = {"inner": inner, "arrangement": arrangement, "tile_size": tile_size}
@@ -173,7 +185,7 @@ def decode(
     its neighbours.
     best_effort: fill the damaged or missing tiles of a picture in tiles with grey, and missing
     alpha with opaque; their boxes (x, y, width, height in the whole picture) are then in
-    ``info["damaged"]``.
+    ``info["damaged"]``, as are those of tiles beside the part, whose border they spoil.
 
     Raises NczError, of which ImageTooLarge also where memory runs out; OSError where a path cannot
     be opened.
@@ -220,6 +232,7 @@ def info(source: Source) -> Info:
         tile_height=file.tiling.height if file.tiling else 0,
         tiles=tuple(map(len, file.tiling.parts)) if file.tiling else (),
         damaged=damaged,
+        version=container.TILED_VERSION if file.tiling else container.VERSION,
         **_of_the_codec(file.header),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from neurocodec.errors import InvalidArgument
 
 
@@ -15,5 +17,5 @@ def check(name: str) -> None:
         torch.zeros(1, device=name).item()
     # Not compiled in, without values (meta), unknown or absent.
     except (AssertionError, NotImplementedError, RuntimeError) as error:
-        cause = str(error).partition("\n")[0]
+        cause = textwrap.shorten(str(error).partition("\n")[0], 100)
         raise InvalidArgument(f"device {name!r} cannot be used ({cause}): use cpu") from error

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 from neurocodec.errors import InvalidArgument
 
+MOST = 1024
+"""Threads. Where they cannot all be had, OpenMP ends the process, or crashes."""
+
 _lock = threading.Lock()
 _blocks: list[tuple[int, int]] = []  # of each block in force: its thread, the number to put back
 
@@ -18,13 +21,14 @@ def torch_threads(count: int | None) -> Iterator[None]:
     number set last, by whichever thread: set for this block, then put back.
 
     Blocks of several threads may overlap: each has its own number, and after the last of them
-    torch has that from before the first. None leaves it alone. Raises InvalidArgument below 1.
+    torch has that from before the first. None leaves it alone. Raises InvalidArgument below 1 or
+    above ``MOST``.
     """
     if count is None:
         yield
         return
-    if count < 1:
-        raise InvalidArgument(f"threads is {count}: use 1 or more")
+    if not 1 <= count <= MOST:
+        raise InvalidArgument(f"threads is {count}: use 1 to {MOST}")
     import torch
 
     here = threading.get_ident()

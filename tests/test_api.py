@@ -20,6 +20,7 @@ from neurocodec.errors import (
     UnreadableImage,
 )
 from tests import fake_codec
+from tests.image.samples import exif_block, srgb_profile
 
 
 @pytest.fixture
@@ -200,8 +201,10 @@ def test_threads_are_put_back_after_an_error(codec, pixels):
     with pytest.raises(InvalidArgument, match="out of reach"):
         neurocodec.encode(pixels, threads=before + 1, target_size=1)
     assert torch.get_num_threads() == before
-    with pytest.raises(InvalidArgument, match="threads is 0: use 1 or more"):
+    with pytest.raises(InvalidArgument, match="threads is 0: use 1 to 1024"):
         neurocodec.encode(pixels, threads=0)
+    with pytest.raises(InvalidArgument, match="threads is 100000"):
+        neurocodec.encode(pixels, threads=100_000)
 
 
 def test_info(codec, pixels):
@@ -239,6 +242,18 @@ def test_metadata_goes_all_the_way(codec, pixels):
     image = Image.fromarray(pixels)
     image.info["xmp"] = b"<x/>"
     assert neurocodec.decode(neurocodec.encode(image)).info["xmp"] == b"<x/>"
+
+
+def test_metadata_may_stay_behind(codec, pixels):
+    image = Image.fromarray(pixels)
+    carried = {"icc_profile": srgb_profile(), "exif": exif_block((0x0110, 7)), "xmp": b"<x/>"}
+    image.info.update(carried)
+    for metadata, kept in (("all", {*carried}), ("icc", {"icc_profile"}), ("none", set())):
+        found = neurocodec.decode(neurocodec.encode(image, metadata=metadata)).info
+        assert {*found} & {*carried} == kept
+    assert image.info == carried
+    with pytest.raises(InvalidArgument, match="metadata is 'some': use one of all, icc, none"):
+        neurocodec.encode(image, metadata="some")
 
 
 # Codecs around an inner codec.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
 from neurocodec.cli.options import debug_option, device_option, threads_option
@@ -26,7 +28,9 @@ def compare(
     width = max(len(row.file) for row in rows)
     click.echo(f"{'file':<{width}}  {'bytes':>9}  {'bpp':>7}  {'PSNR/dB':>7}  {'MS-SSIM':>7}")
     for row in rows:
+        # None for sides too small for its five scales.
+        similarity = "none" if math.isnan(row.ms_ssim) else f"{row.ms_ssim:.4f}"
         click.echo(
             f"{row.file:<{width}}  {row.bytes:>9}  {row.bpp:>7.4f}  {row.psnr:>7.2f}  "
-            f"{row.ms_ssim:>7.4f}"
+            f"{similarity:>7}"
         )

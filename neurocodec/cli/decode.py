@@ -55,8 +55,10 @@ class Decode:
         damaged = image.info.get("damaged", ())
         if damaged:
             boxes = " ".join(",".join(map(str, box)) for box in damaged)
+            tiles = "1 tile is" if len(damaged) == 1 else f"{len(damaged)} tiles are"
             raise Incomplete(
-                f"{len(damaged)} tiles are damaged (x,y,width,height in the picture): {boxes}"
+                f"{tiles} damaged (x,y,width,height in the picture), and what lies along their "
+                f"borders is not exact: {boxes}"
             )
 
 

@@ -9,7 +9,8 @@ from typing import IO, Any
 import click
 
 import neurocodec
-from neurocodec.api import ARRANGEMENTS, INNER_CODECS, codec_for
+from neurocodec import zoo
+from neurocodec.api import ARRANGEMENTS, INNER_CODECS, METADATA, codec_for
 from neurocodec.cli import batch, files
 from neurocodec.cli.options import (
     clobber_option,
@@ -67,7 +68,9 @@ class Encode:
 @click.argument("paths", nargs=-1, metavar="IN... [OUT]")
 @output_option
 @jobs_option
-@click.option("--model", metavar="NAME", help="A shipped model; see ncz models.")
+@click.option(
+    "--model", metavar="NAME", help=f"A shipped model, {zoo.DEFAULT} by default; see ncz models."
+)
 @click.option(
     "-q", "--quality", type=click.FloatRange(1, 100), metavar="1..100",
     help=f"Quality, {QUALITY:g} by default.",
@@ -99,6 +102,10 @@ class Encode:
     help="Code pictures of more than NxN pixels in tiles; a multiple of 64, 1024 by default, "
     "0 for never.",
 )  # fmt: skip
+@click.option(
+    "--metadata", type=click.Choice(METADATA), default="all", show_default=True,
+    help="What travels of ICC profile, EXIF and XMP: all, the profile alone, or none.",
+)  # fmt: skip
 @device_option
 @threads_option
 @clobber_option
@@ -114,13 +121,14 @@ def encode(
     inner: str | None,
     arrangement: str | None,
     tile_size: int | None,
+    metadata: str,
     device: str,
     threads: int | None,
     no_clobber: bool,
     resume: bool,
     **rates: Any,
 ) -> None:
-    """Encode the image IN as the .ncz file OUT.
+    """Encode the image IN, the first of its frames or pages, as the .ncz file OUT.
 
     Several images, or a folder of them, are encoded into the folder OUT, or -o DIR. A single - is
     standard input or output.
@@ -144,6 +152,7 @@ def encode(
         "inner": inner,
         "arrangement": arrangement,
         "tile_size": tile_size,
+        "metadata": metadata,
         **(chosen or {"quality": QUALITY}),
     }
     with files.standard_output(jobs) as stream:

@@ -16,6 +16,16 @@ from neurocodec.cli.options import (
 )
 
 
+def _qualities(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[float, ...] | None:
+    numbers = number_list(context, parameter, value)
+    for number in numbers or ():
+        if not 1 <= number <= 100:
+            raise click.BadParameter(f"{number:g} is not in the range 1 to 100")
+    return numbers
+
+
 @click.command("eval")
 @click.option("--data", required=True, metavar="DIR", help="Images to measure on.")
 @click.option("--out", required=True, metavar="DIR", help="Tables and plots; continues there.")
@@ -23,7 +33,10 @@ from neurocodec.cli.options import (
     "--models", default=zoo.DEFAULT, show_default=True, metavar="A,B", callback=comma_list,
     help="Shipped models, or none.",
 )  # fmt: skip
-@click.option("--qualities", metavar="10,20,...", callback=number_list, help="Of the models.")
+@click.option(
+    "--qualities", metavar="10,20,...", callback=_qualities,
+    help="Of the models, 1 to 100.",
+)  # fmt: skip
 @click.option(
     "--peers", metavar="A,B", callback=comma_list,
     help="Other codecs; all that are installed by default, or none.",

@@ -89,7 +89,11 @@ def plan(
 
 def read(job: Job) -> str | bytes:
     """What the library reads the source from: its path, or the bytes of standard input."""
-    return sys.stdin.buffer.read() if job.source == STANDARD else job.source
+    if job.source != STANDARD:
+        return job.source
+    if sys.stdin is None:
+        raise InvalidArgument("standard input is closed: give a file")
+    return sys.stdin.buffer.read()
 
 
 @contextmanager
@@ -101,6 +105,8 @@ def standard_output(jobs: Sequence[Job]) -> Iterator[IO[bytes] | None]:
     if all(job.target != STANDARD for job in jobs):
         yield None
         return
+    if sys.stdout is None:
+        raise InvalidArgument("standard output is closed: give a file")
     if sys.stdout.isatty():
         raise click.UsageError("An image is no text for a terminal: redirect standard output.")
     sys.stdout.flush()

@@ -51,6 +51,7 @@ def _fields(info: Info) -> dict[str, Any]:
 
 
 def _lines(info: Info) -> Iterator[tuple[str, str]]:
+    yield "format version", f"{info.version}"
     yield "codec", f"{info.codec} ({info.codec_id})"
     yield "model", f"{info.model or 'not installed'} ({info.model_id})"
     yield "weights", info.model_digest

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import click
 
 import neurocodec
+from neurocodec import zoo
 from neurocodec.cli.options import debug_option, json_option
 
 
@@ -23,10 +25,13 @@ def models(as_json: bool) -> None:
         return
     for model in found:
         click.echo(
-            f"{model.name}: codec {model.codec}, wire id {model.wire_id}, "
+            f"{model.name}{', the default' if model.name == zoo.DEFAULT else ''}: "
+            f"codec {model.codec}, wire id {model.wire_id}, "
             f"{model.bytes / 1e6:.1f} MB, digest {model.digest[:8]}, {model.licence}"
         )
         if model.inner:
             click.echo(f"  inner codecs: {', '.join(model.inner)}")
         for name, value in model.scores.items():
-            click.echo(f"  {name}: {value}")
+            if isinstance(value, Mapping):
+                value = ", ".join(f"{key} {one}" for key, one in value.items())
+            click.echo(f"  {name.replace('_', ' ')}: {value}")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from neurocodec.cli.report import State
+from neurocodec.threads import MOST
 
 
 def _remember_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -28,7 +29,7 @@ device_option = click.option(
 )
 
 threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="Threads of torch."
+    "--threads", type=click.IntRange(1, MOST), metavar="N", help="Threads of torch."
 )
 
 clobber_option = click.option(

@@ -213,10 +213,18 @@ class Codec(ABC):
             def rate(size: float) -> float:
                 return size if name == "target size" else 8 * size / count
 
-            return search.highest_within(
-                attempt, lambda a: rate(len(a.data)), target, name,
-                sample and (lambda quality: rate(len(sample(quality).data) * share)),
-            ).data  # fmt: skip
+            try:
+                return search.highest_within(
+                    attempt, lambda a: rate(len(a.data)), target, name,
+                    sample and (lambda quality: rate(len(sample(quality).data) * share)),
+                ).data  # fmt: skip
+            except InvalidArgument as error:
+                carried = sum(map(len, filter(None, (photo.icc, photo.exif, photo.xmp))))
+                if not carried:
+                    raise
+                raise InvalidArgument(
+                    f"{error}, or leave out metadata (--metadata none), up to {carried} bytes"
+                ) from error
         from neurocodec.evaluation import metrics
 
         metric = metrics.psnr if name == "target PSNR" else metrics.ms_ssim

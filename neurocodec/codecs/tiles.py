@@ -156,8 +156,9 @@ def _mask(roi: Any, grid: Grid, block: int) -> Image.Image:
 
 @dataclass(frozen=True)
 class Decoded:
-    """pixels (H, W, 3) uint8 and alpha (H, W) or None of a region; its tiles that are damaged, grey
-    or, where that is all they lack, opaque."""
+    """pixels (H, W, 3) uint8 and alpha (H, W) or None of a region; the damaged tiles that it shows,
+    grey or, where that is all they lack, opaque, and those whose neighbours it shows, within the
+    codec's margin."""
 
     pixels: np.ndarray
     alpha: np.ndarray | None
@@ -276,8 +277,8 @@ def decode(
         if alpha is not None and stored is not None:
             with trying(number):
                 alpha[target] = unpack_alpha(stored, box.width, box.height)[source]
-    # A damaged neighbour of the region is only missed along the border.
-    return Decoded(pixels, alpha, tuple(sorted(lost.intersection(wanted))))
+    needed = grid.touching(grid.picture.overlap(region.grown(margin)))
+    return Decoded(pixels, alpha, tuple(sorted(lost.intersection(needed))))
 
 
 def _assemble(

@@ -1,5 +1,6 @@
 """``ncz`` itself, ``info``, ``models``, ``train``, ``eval`` and ``compare``."""
 
+import dataclasses
 import io
 import json
 import sys
@@ -11,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 import neurocodec
+from neurocodec.cli import files
 from neurocodec.errors import InvalidArgument
 from tests import fake_codec
 from tests.cli.conftest import is_one_line
@@ -51,6 +53,7 @@ def test_info(ncz, photo):
     fields = {line[:16].rstrip(): line[16:] for line in text if not line.startswith(" ")}
     parts = {name: int(size) for name, size in map(str.split, text[len(fields) :])}
     info = neurocodec.info("a.ncz")
+    assert fields["format version"] == "1"
     assert fields["codec"] == "cvqn (1)"
     assert fields["model"] == "fake (7)"
     assert fields["weights"] == fake_codec.DIGEST[:8]
@@ -139,6 +142,18 @@ def test_info_of_standard_input(ncz, photo, monkeypatch):
     assert result.err.startswith("ncz: error: standard input: ")
 
 
+def test_closed_standard_streams_are_said_in_a_line(ncz, photo, monkeypatch):
+    photo("a.png")
+    monkeypatch.setattr(sys, "stdin", None)
+    for command in (("info", "-"), ("encode", "-", "a.ncz")):
+        result = ncz(*command)
+        assert result.code == 1
+        assert result.err == "ncz: error: standard input is closed: give a file\n"
+    monkeypatch.setattr(files.sys, "stdout", None)
+    with pytest.raises(InvalidArgument, match="standard output is closed: give a file"):
+        files.standard_output([files.Job("a.png", files.STANDARD)]).__enter__()
+
+
 def test_info_without_the_model(ncz, photo, monkeypatch):
     photo("a.png")
     ncz("encode", "a.png", "a.ncz")
@@ -152,15 +167,21 @@ def test_info_of_a_folder(ncz, folder):
     assert result.err == f"ncz: error: {folder}: Is a directory\n"
 
 
-def test_models(ncz):
+def test_models(ncz, monkeypatch):
+    scores = {"psnr": 30.5, "bd_rate": {"jpeg": -3, "webp": 4}}
+    model = dataclasses.replace(fake_codec.MODEL, scores=scores)
+    monkeypatch.setattr(neurocodec.zoo, "models", lambda: (model,))
+    monkeypatch.setattr(neurocodec.zoo, "DEFAULT", "fake")
     result = ncz("models")
     assert (result.code, result.err) == (0, "")
     assert result.out.decode() == (
-        f"fake: codec cvqn, wire id 7, 1.2 MB, digest {fake_codec.DIGEST[:8]}, Apache-2.0\n"
+        "fake, the default: codec cvqn, wire id 7, 1.2 MB, "
+        f"digest {fake_codec.DIGEST[:8]}, Apache-2.0\n"
         "  psnr: 30.5\n"
+        "  bd rate: jpeg -3, webp 4\n"
     )
     (model,) = json.loads(ncz("models", "--json").out)
-    assert (model["name"], model["wire_id"], model["scores"]) == ("fake", 7, {"psnr": 30.5})
+    assert (model["name"], model["wire_id"], model["scores"]) == ("fake", 7, scores)
 
 
 def test_models_with_inner_codecs(ncz, family):
@@ -294,6 +315,11 @@ def test_eval(ncz, stand_in, folder):
     result = ncz("eval", "--data", "in", "--out", "out", "--qualities", "1,high")
     assert result.code == 2
     assert "'1,high' is no list of numbers" in result.err
+    for quality in ("0.5", "200", "nan"):
+        result = ncz("eval", "--data", "in", "--out", "out", "--qualities", f"1,{quality}")
+        assert result.code == 2
+        assert f"{quality} is not in the range 1 to 100" in result.err
+    assert not calls
 
 
 def test_compare(ncz, stand_in):
@@ -309,8 +335,8 @@ def test_compare(ncz, stand_in):
     assert (result.code, result.out.decode()) == (
         0,
         "file            bytes      bpp  PSNR/dB  MS-SSIM\n"
-        "a.ncz            1000   0.5000    31.23      nan\n"
-        "longer.jpg       1000   0.5000    31.23      nan\n",
+        "a.ncz            1000   0.5000    31.23     none\n"
+        "longer.jpg       1000   0.5000    31.23     none\n",
     )
     assert calls.pop() == ("a.png", ("a.ncz", "longer.jpg"), None, "cpu")
     ncz("compare", "a.png", "a.ncz", "--page", "p.png", "--device", "cuda")

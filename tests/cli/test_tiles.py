@@ -99,8 +99,8 @@ def test_best_effort(ncz, folder, tiled):
     result = ncz("decode", "bad.ncz", "bad.png", "--best-effort")
     assert result.code == 3
     assert result.err == (
-        "ncz: warning: bad.ncz: 1 tiles are damaged (x,y,width,height in the picture): "
-        "64,64,64,36\n"
+        "ncz: warning: bad.ncz: 1 tile is damaged (x,y,width,height in the picture), and what lies "
+        "along their borders is not exact: 64,64,64,36\n"
     )
     assert np.array_equal(pixels("bad.png")[:30], tiled[:30])
     assert (pixels("bad.png")[64:, 64:128] == 128).all()

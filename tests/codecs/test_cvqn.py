@@ -320,6 +320,15 @@ def test_padding_counts_where_it_is_most_of_the_pixels(codec):
     assert codec.decode(data, max_pixels=33 * 17).size == (33, 17)
 
 
+def test_a_size_out_of_reach_names_the_metadata(codec, photo):
+    with pytest.raises(InvalidArgument, match=r"raise it$"):
+        codec.encode(photo, target_size=10)
+    tagged = photo.copy()
+    tagged.info["xmp"] = b"x" * 700
+    with pytest.raises(InvalidArgument, match=r"or leave out metadata .* up to 700 bytes$"):
+        codec.encode(tagged, target_size=10)
+
+
 def test_encoding_sets_no_global_state(codec, photo):
     state, threads = torch.random.get_rng_state(), torch.get_num_threads()
     codec.decode(codec.encode(photo))

@@ -375,8 +375,11 @@ def test_best_effort_costs_the_damaged_tile_alone(codec):
     assert np.abs(found[rest] - whole[rest]).mean() < 3
     assert "damaged" not in codec.decode(coded, best_effort=True).info
     beside = codec.decode(spoil(coded, 0), best_effort=True, crop=(64, 0, 64, 64))
-    assert "damaged" not in beside.info  # no pixel of it is
+    assert beside.info["damaged"] == ((0, 0, 64, 64),)  # no pixel of it is, but its border is
     assert np.array_equal(array(beside), found[:64, 64:128])
+    far = codec.decode(spoil(coded, 0), best_effort=True, crop=(128, 64, 20, 64))
+    assert "damaged" not in far.info
+    assert np.array_equal(array(far), whole[64:128, 128:148])
 
 
 @pytest.mark.parametrize("cause", [MissingDependency, InvalidArgument])
