@@ -14,6 +14,7 @@ import pytest
 import neurocodec
 from neurocodec.cli import files
 from neurocodec.errors import InvalidArgument
+from neurocodec.training import parallel
 from tests import fake_codec
 from tests.cli.conftest import is_one_line
 
@@ -94,8 +95,8 @@ def test_info_around_an_inner_codec(ncz, family, photo):
         parts = {name: int(size) for name, size in map(str.split, text[len(fields) :])}
         info = neurocodec.info("a.ncz")
         assert list(fields) == [
-            "codec", "model", "weights", "width", "height", "mode", "quality", "grid offset",
-            "arrangement", "inner codec", "inner quality", "streams", "file",
+            "format version", "codec", "model", "weights", "width", "height", "mode", "quality",
+            "grid offset", "arrangement", "inner codec", "inner quality", "streams", "file",
         ]  # fmt: skip
         assert fields["codec"] == "comrec (2)"
         assert (fields["quality"], fields["grid offset"]) == ("33.5", grid_offset)
@@ -197,7 +198,7 @@ def test_models_with_inner_codecs(ncz, family):
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """Replace neurocodec.NAME by an empty module that has one function."""
+    """Replace neurocodec.NAME by a module that has nothing but these."""
 
     def replace(name, **functions):
         module = ModuleType(f"neurocodec.{name}")
@@ -215,7 +216,7 @@ def test_train(ncz, stand_in):
         calls.append(options)
         return Path("runs/x/checkpoint.pt")
 
-    stand_in("training", run=run)
+    stand_in("training", run=run, parallel=parallel)
     result = ncz("train", "models/small/recipe.yaml", "--data", "A", "B", "--data", "C")
     assert (result.code, result.out) == (0, b"runs/x/checkpoint.pt\n")
     assert calls.pop() == {
@@ -263,7 +264,7 @@ def test_train_reports_errors(ncz, stand_in):
     def run(**_):
         raise InvalidArgument("steps is 0: give 1 or more")
 
-    stand_in("training", run=run)
+    stand_in("training", run=run, parallel=parallel)
     result = ncz("train", "wide.yaml", "--data", "A")
     assert (result.code, result.err) == (1, "ncz: error: steps is 0: give 1 or more\n")
 
