@@ -8,6 +8,8 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
+from neurocodec.nets.zeroed import zeroed
+
 AttentionForm = Literal["sigmoid", "deep-softmax"]
 
 
@@ -61,10 +63,7 @@ class ResidualChannelAttentionBlock(nn.Module):
 
     def add_nothing(self) -> None:
         """Zero the last convolution, so that the block passes its input on."""
-        last = cast(nn.Conv2d, self.body[2])
-        nn.init.zeros_(last.weight)
-        assert last.bias is not None
-        nn.init.zeros_(last.bias)
+        zeroed(cast(nn.Conv2d, self.body[2]))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)

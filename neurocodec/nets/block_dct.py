@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neurocodec.nets.context import ContextConfig, ContextModel
+from neurocodec.nets.dct import dct_matrix
 from neurocodec.nets.gain import QualityGain
 
 BLOCK = 8
@@ -75,9 +76,7 @@ class BlockDCTConfig:
 
 def filters(channels: Sequence[tuple[int, int, int]]) -> tuple[Tensor, Tensor]:
     """Analysis and synthesis filters, (C, 3, 8, 8) each, of (plane, row, column) frequencies."""
-    n = torch.arange(BLOCK, dtype=torch.float64)
-    cosines = torch.cos(math.pi * (2 * n[None] + 1) * n[:, None] / (2 * BLOCK))
-    cosines *= torch.where(n == 0, math.sqrt(1 / BLOCK), math.sqrt(2 / BLOCK))[:, None]
+    cosines = dct_matrix(BLOCK)
     blocks = [cosines[u][:, None] * cosines[v][None] for _, u, v in channels]
     analysis, synthesis = (
         torch.stack(

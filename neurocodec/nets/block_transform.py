@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from neurocodec.nets.dct import dct_matrix
+
 BLOCK = 16
 # Orthonormal: luma-like sum and two differences, about the Karhunen–Loève axes of natural RGB.
 COLOUR = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])
@@ -28,9 +30,7 @@ def dct_basis(channels: int) -> tuple[Tensor, Tensor]:
     Chroma ranks behind luma of twice its frequency. Returns filters (C, 3, 16, 16), orthonormal,
     and their frequencies (C,) in half-cycles per block, ordered from low to high rank.
     """
-    n = torch.arange(BLOCK, dtype=torch.float64)
-    cosines = torch.cos(math.pi * (2 * n[None] + 1) * n[:, None] / (2 * BLOCK))
-    cosines *= torch.where(n == 0, math.sqrt(1 / BLOCK), math.sqrt(2 / BLOCK))[:, None]
+    cosines = dct_matrix(BLOCK)
     entries = []
     for plane in range(3):
         for u in range(BLOCK):

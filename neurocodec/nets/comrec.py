@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neurocodec.nets.block_dct import BlockDCT, BlockDCTConfig
+from neurocodec.nets.zeroed import zeroed
 
 Form = Literal["fast", "full"]
 InnerName = Literal["dct", "jpeg", "jpeg2000", "webp", "avif", "heic"]
@@ -79,9 +80,7 @@ class FastComCNN(nn.Module):
         self.head = nn.Conv2d(12 + CONDITIONS, features, 3, padding=1)
         self.body = nn.Conv2d(features, features, 3, padding=1)
         self.tail = nn.Conv2d(features, 3, 3, padding=1)
-        nn.init.zeros_(self.tail.weight)
-        assert self.tail.bias is not None
-        nn.init.zeros_(self.tail.bias)
+        zeroed(self.tail)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         packed = F.pixel_unshuffle(x - 0.5, 2)
@@ -119,9 +118,7 @@ class Block(nn.Module):
 
     def add_nothing(self) -> None:
         """Zero the second convolution, so that the block passes its input on."""
-        nn.init.zeros_(self.second.weight)
-        assert self.second.bias is not None
-        nn.init.zeros_(self.second.bias)
+        zeroed(self.second)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
@@ -141,9 +138,7 @@ class FastRecCNN(nn.Module):
         self.head = nn.Conv2d(48, features, 3, padding=1)
         self.blocks = nn.ModuleList(Block(features) for _ in range(blocks))
         self.tail = nn.Conv2d(features, 48, 3, padding=1)
-        nn.init.zeros_(self.tail.weight)
-        assert self.tail.bias is not None
-        nn.init.zeros_(self.tail.bias)
+        zeroed(self.tail)
 
     def forward(self, x: Tensor, condition: Tensor, more: Tensor | None = None) -> Tensor:
         """more: (B, features, H/4, W/4), what else is known of the picture."""

@@ -26,6 +26,7 @@ from neurocodec.nets.comrec import FastRecCNN
 from neurocodec.nets.gain import QualityGain
 from neurocodec.nets.overlap import Overlap
 from neurocodec.nets.passes import pass_numbers
+from neurocodec.nets.zeroed import zeroed
 
 STRIDE = BLOCK
 HYPER = 4  # the hyper-latent's stride, in positions of the latent
@@ -86,14 +87,6 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(F.relu(self.first(x)))
-
-
-def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
-    """The layer with weights and bias of zero."""
-    nn.init.zeros_(layer.weight)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 class Analysis(nn.Module):
