@@ -298,18 +298,17 @@ class Codec(ABC):
         """A parsed file -> a PIL image, metadata in ``info`` and alpha merged."""
         self.check(file)
         lost: tuple[int, ...] = ()
-        if file.tiling is None:
-            with self.exactly():
+        with self.exactly():
+            if file.tiling is None:
                 pixels, alpha = self.read_pixels(file), None
-            if file.alpha is not None:
-                alpha = unpack_alpha(file.alpha, file.width, file.height)
-            photo = Photo(pixels, file.mode.name, alpha)
-            photo = photo if crop is None else photo.cut(*crop)
-        else:
-            with self.exactly():
+                if file.alpha is not None:
+                    alpha = unpack_alpha(file.alpha, file.width, file.height)
+                photo = Photo(pixels, file.mode.name, alpha)
+                photo = photo if crop is None else photo.cut(*crop)
+            else:
                 decoded = tiles.decode(self, file, crop, best_effort)
-            lost = decoded.lost
-            photo = Photo(decoded.pixels, file.mode.name, decoded.alpha)
+                lost = decoded.lost
+                photo = Photo(decoded.pixels, file.mode.name, decoded.alpha)
         image = to_pil(replace(photo, icc=file.icc, exif=file.exif, xmp=file.xmp))
         if lost:
             image.info["damaged"] = tuple(tuple(file.grid.box(number)) for number in lost)

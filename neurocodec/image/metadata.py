@@ -19,23 +19,8 @@ _ORIENTATION = 0x0112
 _XMP_TAG = 700
 _ENTRY = 12  # bytes of an entry of a TIFF directory
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-_TYPE_BYTES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-}
-_LARGEST_TYPE = 8  # what an unknown one may have
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_LARGEST_TYPE = 8  # of BigTIFF's 64-bit integers, which are not among those, and of what is unknown
 _POINTERS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop)
 _MOST_DIRECTORIES = 8  # a photograph has five
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>)\s*)([1-8])""")
