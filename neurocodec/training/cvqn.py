@@ -39,7 +39,8 @@ class CVQNSystem(System):
 
     def loss(self, model: CVQN, x: Tensor, step: int, generator: Generator) -> Losses:
         batch = x.shape[0]
-        quality = stratified(batch, generator).to(x.device)
+        power = self.config.quality_power
+        quality = stratified(batch, generator, power=power).to(x.device)
         use_map = torch.rand(batch, generator=generator) < self.config.map_share
         output = model(x, quality, use_map.to(x.device))
         penalty = map_penalty(output, x, self.config.loss)

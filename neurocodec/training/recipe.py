@@ -119,17 +119,22 @@ class Recipe:
 @dataclass(frozen=True)
 class CVQNRecipe(Recipe):
     """``map_share``: share of samples trained with the learned importance map.
+    ``quality_power``: qualities are drawn as an even share of the range to this power; 1.7 spreads
+    them about evenly over dB of MS-SSIM, of which quality 50 to 100 has a third.
     ``refresh_importance``: epochs between measurements of `re` importance."""
 
     codec: Literal["cvqn"] = "cvqn"
     model: CVQNConfig = field(default_factory=CVQNConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     map_share: float = 0.5
+    quality_power: float = 1.0
     refresh_importance: int = 10
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _large_enough(self)
+        if not self.quality_power > 0:
+            raise ValueError(f"quality_power {self.quality_power}: use more than 0")
         if self.model.importance == "re" and not self.data.validation:
             raise ValueError("importance re is measured on held-out photographs: data.validation 0")
 

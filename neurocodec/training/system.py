@@ -68,8 +68,13 @@ def judge_rates(model: Any, crops: Tensor) -> list[dict[str, Any]]:
 
 
 def stratified(
-    batch: int, generator: Generator, low: float = QUALITY_MIN, high: float = QUALITY_MAX
+    batch: int,
+    generator: Generator,
+    low: float = QUALITY_MIN,
+    high: float = QUALITY_MAX,
+    power: float = 1.0,
 ) -> Tensor:
-    """Qualities (B,) spread over a range, so that every batch has low, middle and high rates."""
+    """Qualities (B,) spread over a range, so that every batch has low, middle and high rates.
+    Evenly, or with a ``power`` above 1 the low ones more densely."""
     share = (torch.arange(batch) + torch.rand(batch, generator=generator)) / batch
-    return low + (high - low) * share
+    return low + (high - low) * share**power

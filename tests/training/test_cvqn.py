@@ -195,3 +195,10 @@ def test_qualities_of_a_batch_are_spread_over_the_range(batch):
         quality = stratified(batch, generator)
         share = (quality - 1) / 99 * batch
         assert share.floor().tolist() == list(range(batch))
+
+
+def test_a_power_draws_low_qualities_more_often():
+    evenly = stratified(1000, torch.Generator().manual_seed(5))
+    quality = stratified(1000, torch.Generator().manual_seed(5), power=2.0)
+    torch.testing.assert_close((quality - 1) / 99, ((evenly - 1) / 99) ** 2)
+    assert quality.median() == pytest.approx(1 + 99 / 4, abs=0.5)

@@ -118,6 +118,10 @@ def test_every_field_of_a_comrec_recipe_is_read():
         (["name"], r"expected a mapping, found \['name'\]"),
         ({"codec": "comrec"}, "'name'"),
         ({"codec": "comrec", "map_share": 0.5}, "unknown field 'map_share'"),
+        (
+            {"codec": "cvqn", "name": "x", "quality_power": 0.0},
+            "quality_power 0.0: use more than 0",
+        ),
         ({"codec": "comrec", "model": {"inner": "gif"}}, "model.inner: 'gif' is not one of dct"),
         ({"codec": "comrec", "model": {"form": "slow"}}, "model.form: 'slow' is not one of fast"),
         ({"codec": "comrec", "model": {"both": [1, 2]}}, "model.both: expected 3 values, found 2"),
