@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from dataclasses import dataclass
 
@@ -19,6 +20,21 @@ class State:
 
 INCOMPLETE = 3
 """Exit code where outputs were written, but some without all that they should hold."""
+
+
+_REMEDIES = {
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "check the path",
+    errno.EISDIR: "give a file",
+    errno.ENAMETOOLONG: "take a shorter name",
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.EROFS: "write elsewhere",
+    errno.ENOSPC: "make room or write elsewhere",
+    errno.EDQUOT: "make room or write elsewhere",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+"""What helps against errors of the system, whose own words end with the cause."""
 
 
 class Incomplete(Exception):  # noqa: N818 - no error: what could be done was done
@@ -69,7 +85,9 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, NczError | Incomplete):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        cause = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        remedy = _REMEDIES.get(error.errno or 0)
+        return f"{cause}; {remedy}" if remedy else cause
     if isinstance(error, MemoryError):
         return "out of memory: use a smaller image or a machine with more"
     return (

@@ -37,7 +37,8 @@ class Team:
         dist.all_reduce(together)
         shares = together.split([gradient.numel() for gradient in gradients])
         for parameter, share in zip(learning, shares, strict=True):
-            parameter.grad = share.view_as(parameter)
+            # Laid out as the parameter is: fused Adam takes the two for granted to be alike.
+            parameter.grad = torch.empty_like(parameter).copy_(share.view_as(parameter))
 
     def any(self, mine: bool, device: torch.device) -> bool:
         """Whether it is so in any process."""

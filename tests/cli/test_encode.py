@@ -110,7 +110,10 @@ def test_roi(ncz, photo, folder):
         assert ncz("encode", "--roi", "mask.png", "a.png", "a.ncz").code == 0
         assert neurocodec.info(folder / "a.ncz").importance.positions == positions
     result = ncz("encode", "--roi", "none.png", "a.png", "b.ncz")
-    assert (result.code, result.err) == (1, "ncz: error: none.png: No such file or directory\n")
+    assert (result.code, result.err) == (
+        1,
+        "ncz: error: none.png: No such file or directory; check the path\n",
+    )
     assert not (folder / "b.ncz").exists()
 
 
@@ -286,15 +289,22 @@ def test_an_output_folder_that_does_not_exist(ncz, photo):
     result = ncz("encode", "a.png", "none/a.ncz")
     assert (result.code, result.err) == (
         1,
-        "ncz: error: a.png: none/a.ncz: No such file or directory\n",
+        "ncz: error: a.png: none/a.ncz: No such file or directory; check the path\n",
     )
 
 
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (OSError(28, "No space left on device", "out.ncz"), "out.ncz: No space left on device"),
-        (PermissionError(13, "Permission denied", "out.ncz"), "out.ncz: Permission denied"),
+        (
+            OSError(28, "No space left on device", "out.ncz"),
+            "out.ncz: No space left on device; make room or write elsewhere\n",
+        ),
+        (
+            PermissionError(13, "Permission denied", "out.ncz"),
+            "out.ncz: Permission denied; check its permissions\n",
+        ),
+        (OSError(5, "Input/output error", "out.ncz"), "out.ncz: Input/output error\n"),
         (OSError("something\nodd"), "OSError: something odd; this is a defect"),
         (MemoryError(), "out of memory: use a smaller image"),
         (RuntimeError("a\n  b"), "RuntimeError: a b; this is a defect of neurocodec"),

@@ -165,7 +165,7 @@ def test_info_without_the_model(ncz, photo, monkeypatch):
 def test_info_of_a_folder(ncz, folder):
     result = ncz("info", folder)
     assert result.code == 1
-    assert result.err == f"ncz: error: {folder}: Is a directory\n"
+    assert result.err == f"ncz: error: {folder}: Is a directory; give a file\n"
 
 
 def test_models(ncz, monkeypatch):

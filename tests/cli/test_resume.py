@@ -97,7 +97,10 @@ def test_resume_with_one_file_and_with_pipes(ncz, photo, codec, folder):
         assert encoded(codec) == expected
     assert ncz("encode", "a.png", "-", "--resume").out == (folder / "a.ncz").read_bytes()
     result = ncz("encode", "missing.png", "a.ncz", "--resume")
-    assert (result.code, result.err) == (1, "ncz: error: missing.png: No such file or directory\n")
+    assert (result.code, result.err) == (
+        1,
+        "ncz: error: missing.png: No such file or directory; check the path\n",
+    )
 
 
 @pytest.mark.parametrize(

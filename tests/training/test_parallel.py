@@ -101,6 +101,23 @@ def test_alone_there_is_nothing_to_average(monkeypatch):
         assert not team.any(False, torch.device("cpu"))
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_mean_moves_weights_of_any_layout_as_one_process_does(layout, monkeypatch):
+    """Fused Adam takes a gradient of another layout than its weights' for another gradient."""
+    monkeypatch.setattr(dist, "all_reduce", lambda together: together.mul_(2))  # the other: alike
+    generator = torch.Generator().manual_seed(3)
+    kernel, *gradients = (torch.randn(4, 3, 3, 3, generator=generator) for _ in range(3))
+    weights = [torch.nn.Parameter(kernel.clone(memory_format=layout)) for _ in range(2)]
+    for team, weight in zip((Team(), Team(0, 2)), weights, strict=True):
+        adam = torch.optim.Adam([weight], fused=True)
+        for gradient in gradients:
+            weight.grad = gradient.clone(memory_format=layout)
+            team.average_gradients([weight])
+            adam.step()
+    assert not torch.equal(weights[0], kernel)
+    torch.testing.assert_close(weights[0], weights[1])
+
+
 @pytest.mark.parametrize(
     ("name", "local", "expected"),
     [
