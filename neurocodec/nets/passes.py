@@ -27,6 +27,6 @@ def pass_numbers(passes: int, rows: int, cols: int, device: torch.device | str =
     """
     if passes not in TILES:
         raise ValueError(f"no order of {passes} passes: use one of {sorted(TILES)}")
-    tile = torch.tensor(TILES[passes], device=device)
+    tile = torch.tensor(TILES[passes]).to(device, non_blocking=True)  # a GPU need not wait
     repeats = (-(-rows // tile.shape[0]), -(-cols // tile.shape[1]))
     return tile.repeat(repeats)[:rows, :cols]

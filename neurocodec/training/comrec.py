@@ -69,11 +69,13 @@ class ComRecSystem(System):
         mse = _mse(restored, x)
         total = torch.log10(mse + NEARLY_NOTHING)
         if self.config.loss.similarity_share:
-            similarity = ssim(restored, x, data_range=1.0, size_average=False)
-            unlike = torch.log10(1 - similarity + NEARLY_NOTHING)
+            pair = restored.contiguous(), x.contiguous()  # see `loss`
+            similarity = ssim(*pair, data_range=1.0, size_average=False)
+            unlike = torch.log10((1 - similarity).clamp(min=0) + NEARLY_NOTHING)
             total = total + self.config.loss.similarity_share * unlike
         if compacting and self.config.loss.rate_share:
-            total = total + self.config.loss.rate_share * torch.log(activity(picture, asked))
+            rate = activity(picture, asked) + NEARLY_NOTHING  # a crop of sky may have none
+            total = total + self.config.loss.rate_share * torch.log(rate)
         total = total.mean()
         return Losses(total, bpp, _psnr(mse), torch.full_like(mse, float("nan")))
 
@@ -165,7 +167,7 @@ def through(inner: Inner, x: Tensor, qualities: list[float]) -> tuple[Tensor, Te
 
 
 def activity(x: Tensor, qualities: list[float]) -> Tensor:
-    """How much a block codec would have to say of pictures (B, 3, H, W): (B,) > 0, differentiable.
+    """How much a block codec would have to say of pictures (B, 3, H, W): (B,) ≥ 0, differentiable.
 
     The mean over 8×8 DCT coefficients c of log2(1 + |c|/Δ), Δ as `jpeg_tables` has it, with chroma
     of half the resolution.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,8 +33,11 @@ def digest(paths: Sequence[Path]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def decode(paths: Sequence[Path], smallest: int, workers: int = 2) -> list[Tensor]:
-    """Each photograph as (3, H, W) uint8; those with a side below ``smallest`` are dropped."""
+def decode(paths: Sequence[Path], smallest: int, workers: int | None = None) -> list[Tensor]:
+    """Each photograph as (3, H, W) uint8; those with a side below ``smallest`` are dropped.
+
+    workers: threads that decode, as many as there are cores by default.
+    """
 
     def one(path: Path) -> Tensor | None:
         pixels = open_photo(path).pixels
@@ -41,7 +45,7 @@ def decode(paths: Sequence[Path], smallest: int, workers: int = 2) -> list[Tenso
             return None
         return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
 
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         return [photo for photo in pool.map(one, paths) if photo is not None]
 
 

@@ -47,7 +47,10 @@ def rate_distortion(
     mse = torch.mean((x_hat - x) ** 2, dim=(1, 2, 3))
     weight = distortion_weight(quality, config)
     if config.distortion == "ms-ssim":
-        similarity = ms_ssim(x_hat, x, data_range=1.0, size_average=False)
+        # Contiguous: cuDNN would blur pictures that are channels_last in tf32, too coarse for
+        # variances, which are small differences of large means.
+        pair = x_hat.contiguous(), x.contiguous()
+        similarity = ms_ssim(*pair, data_range=1.0, size_average=False)
         distortion = 1 - similarity + config.mse_share * mse
     else:
         similarity = torch.full_like(mse, float("nan"))

@@ -28,17 +28,22 @@ class Team:
         return self.rank == 0
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Every process gets the mean; a gradient that one of them lacks counts as zero there."""
+        """Every process gets the mean; a gradient that one of them lacks counts as zero there. What
+        none has stays without, as in one process: an optimizer leaves such weights alone."""
         if self.size == 1:
             return
-        learning = [parameter for parameter in parameters if parameter.requires_grad]
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in learning]
-        together = torch.cat([gradient.flatten() for gradient in gradients]) / self.size
+        # The same in all processes, whatever learns in the step at hand.
+        candidates = list(parameters)
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in candidates]
+        has = [float(p.grad is not None) for p in candidates]
+        flat = [gradient.flatten() for gradient in gradients]
+        together = torch.cat([*flat, torch.tensor(has).to(flat[0])]) / self.size
         dist.all_reduce(together)
-        shares = together.split([gradient.numel() for gradient in gradients])
-        for parameter, share in zip(learning, shares, strict=True):
+        *shares, had = together.split([*(one.numel() for one in flat), len(has)])
+        for parameter, share, any_has in zip(candidates, shares, had.tolist(), strict=True):
             # Laid out as the parameter is: fused Adam takes the two for granted to be alike.
-            parameter.grad = torch.empty_like(parameter).copy_(share.view_as(parameter))
+            mean = torch.empty_like(parameter).copy_(share.view_as(parameter))
+            parameter.grad = mean if any_has else None
 
     def any(self, mine: bool, device: torch.device) -> bool:
         """Whether it is so in any process."""

@@ -1,4 +1,5 @@
-"""Mixed precision: what residual blocks compute in bfloat16, everything else in float32.
+"""Mixed precision: what residual blocks compute in bfloat16, everything else in float32 (which
+convolutions on a GPU may round to tf32).
 
 The skips, the linear paths and their latents, whatever tells rates, and the loss keep single
 precision: an integer beyond 256 is none any more in bfloat16's eight bits. Weights, gradients and

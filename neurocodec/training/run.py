@@ -34,6 +34,8 @@ from neurocodec.training.system import System
 from neurocodec.training.vae import VAESystem
 
 VALIDATION_CROP = 256
+MOST_LOST = 20
+"""Steps without a finite gradient, one after the other, that end a training."""
 CURVES = ("step", "quality", "bpp", "psnr", "ms_ssim", "seconds")
 
 
@@ -79,7 +81,8 @@ def learning_rate(step: int, total: int, per_epoch: int, config: recipe.Optimize
 class Trainer:
     """Model, average, optimizer and data of one run. ``step`` counts finished steps.
 
-    photographs: `data.digest` of those that it learns from, as far as it is known. team: the
+    photographs: `data.digest` of those that it learns from, as far as it is known. lost: steps with
+    no finite gradient since the last that had one; they change nothing. team: the
     processes that train together; each has batches of its own.
     """
 
@@ -114,6 +117,7 @@ class Trainer:
             )
         self.crops = data.Crops(kept, config.data.crop, config.data.batch, self.generator)
         self.step = 0
+        self.lost = 0
         self.photographs = ""
         self._draw_apart()
 
@@ -139,14 +143,23 @@ class Trainer:
         self.model.zero_grad(set_to_none=True)
         losses.total.backward()
         self.team.average_gradients(self.model.parameters())
-        nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip)
         factor = learning_rate(self.step, self.total_steps, self.steps_per_epoch, config.optimizer)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["base"] * factor
-            optimizer.step()
         self.step += 1
-        self._track()
+        if norm.isfinite():
+            for optimizer in self.optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = group["base"] * factor
+                optimizer.step()
+            self._track()
+            self.lost = 0
+        else:  # one such step would be in every weight and in the average for good
+            self.lost += 1
+            if self.lost == MOST_LOST:
+                raise InvalidArgument(
+                    f"no finite gradient in {MOST_LOST} steps, up to step {self.step}: lower the "
+                    "rates of the recipe's optimizer"
+                )
         epochs = self.step / self.steps_per_epoch
         self.system.after_step(self.model, self.average, epochs, self.validation)
         return {
@@ -190,6 +203,11 @@ class Trainer:
             optimizer.load_state_dict(saved)
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["base"] = rate
+            for parameter, moments in optimizer.state.items():
+                for name, moment in moments.items():
+                    # Fused Adam takes it for granted that they are laid out alike.
+                    if isinstance(moment, Tensor) and moment.shape == parameter.shape:
+                        moments[name] = torch.empty_like(parameter).copy_(moment)
         self.generator.set_state(state["generator"])
         self.step = state["step"]
         self._draw_apart()
@@ -213,10 +231,12 @@ class Trainer:
             self.system.begin(model, networks, str(path))
 
 
-def load_checkpoint(path: Path, device: str = "cpu") -> dict:
-    """What `save` wrote. Raises InvalidArgument where the file is no such checkpoint, OSError."""
+def load_checkpoint(path: Path) -> dict:
+    """What `save` wrote, on the CPU, where a generator's state must be; networks and optimizers
+    take theirs to a device. Raises InvalidArgument where the file is no such checkpoint, OSError.
+    """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         missing = {"recipe", "step", "model", "average", "optimizers", "generator"} - {*state}
     except OSError:
         raise
@@ -249,6 +269,17 @@ def check_same(state: dict, config: recipe.AnyRecipe, where: str) -> None:
                 f"{where} was trained under another {field} than the recipe's: take that recipe, "
                 f"or begin anew with --start {where} and another --out"
             )
+
+
+def check_photographs(state: dict, photographs: str, where: str) -> None:
+    """Refuse to resume with other photographs: those held out are the first of them, and would no
+    longer be those that the training has not seen. Raises InvalidArgument."""
+    before = state.get("photographs")
+    if before and before != photographs:
+        raise InvalidArgument(
+            f"{where} was trained on other photographs: give the same, or begin anew with "
+            f"--start {where} and another --out"
+        )
 
 
 def save(trainer: Trainer, path: Path) -> None:
@@ -288,13 +319,16 @@ def run(
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.pt"
+    if device.startswith("cuda"):
+        torch.backends.cudnn.benchmark = True  # crops are all of one size: trials pay
     with torch_threads(threads), parallel.team(device) as team:
         paths = data.list_photos(data_dirs)
         trainer = Trainer(config, data.decode(paths, config.data.crop), device, team)
         trainer.photographs = data.digest(paths)
         if resume and checkpoint.exists():
-            state = load_checkpoint(checkpoint, device)
+            state = load_checkpoint(checkpoint)
             check_same(state, config, str(checkpoint))
+            check_photographs(state, trainer.photographs, str(checkpoint))
             trainer.restore(state)
         elif start is not None:
             trainer.begin_with(Path(start))

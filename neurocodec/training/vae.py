@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any, cast
 
@@ -75,9 +76,9 @@ class VAESystem(System):
 
     def begin(self, model: TrainedVAE, other: Any, where: str) -> None:
         """A VAE of the same shape, or with fewer Gaussians a symbol or fewer residual blocks at a
-        sixteenth, of which the new ones begin as if they were not there; with its bottleneck, if it
-        comes from a checkpoint. Or, for a start, the RecCNN of a ComRec, which then restores the
-        block transform."""
+        sixteenth, of which the new ones begin as if they were not there; with its bottleneck if it
+        comes from a checkpoint, else with one that says what its tables do. Or, for a start, the
+        RecCNN of a ComRec, which then restores the block transform."""
         source: dict[str, Tensor] = other.state_dict()
         if isinstance(other, VAE):
             source = {f"networks.{name}": value for name, value in source.items()}
@@ -99,6 +100,8 @@ class VAESystem(System):
         if any(name not in state or state[name].shape != v.shape for name, v in source.items()):
             raise InvalidArgument(f"{where} holds networks of another shape than the recipe's")
         model.load_state_dict(source, strict=False)
+        if isinstance(other, VAE):
+            fit(model.bottleneck, other.hyper_cdf)
 
     def finished(self, model: TrainedVAE) -> VAE:
         """The networks, with the bottleneck as integer tables."""
@@ -119,20 +122,44 @@ def with_more_gaussians(head: Tensor, has: int, wanted: int) -> Tensor:
     return torch.cat([rows, new], dim=2).flatten(0, 2)
 
 
+@torch.enable_grad()
+def fit(bottleneck: nn.Module, cdf: Tensor, steps: int = 400) -> None:
+    """Let a bottleneck say of the integers what `tables` (Z, 64) do, which were made of another."""
+    share = cdf.diff(dim=1).to(_any_of(bottleneck)) / TOTAL
+    learning = copy.deepcopy(bottleneck).requires_grad_()  # an averaged one takes no gradients
+    moved = [value for name, value in learning.named_parameters() if name != "quantiles"]
+    optimizer = torch.optim.Adam(moved, lr=0.03)
+    for _ in range(steps):
+        bits = -(share * _likelihoods(learning).log2()).sum(dim=1)
+        optimizer.zero_grad()
+        bits.mean().backward()
+        optimizer.step()
+    bottleneck.load_state_dict(learning.state_dict())
+
+
 @torch.no_grad()
 def tables(bottleneck: nn.Module) -> Tensor:
     """What a bottleneck says of the integers -31…31, as counts of 2**16: (Z, 64) int32.
 
     The ends take what lies beyond; every integer keeps a count.
     """
-    channels = cast(int, bottleneck.channels)
-    reach = HYPER_LEVELS // 2
-    integers = torch.arange(-reach, reach + 1, dtype=torch.float32)
-    grid = integers.expand(1, channels, -1)[..., None]
-    _, likelihood = bottleneck(grid, training=False)
-    share = likelihood[0, :, :, 0].double()
+    share = _likelihoods(bottleneck).double().cpu()
     share = share / share.sum(dim=1, keepdim=True)
     upper = torch.cumsum(share, dim=1) * (TOTAL - HYPER_LEVELS)
     counts = upper.floor().int() + torch.arange(1, HYPER_LEVELS + 1, dtype=torch.int32)
     counts[:, -1] = TOTAL
-    return torch.cat([torch.zeros(channels, 1, dtype=torch.int32), counts], dim=1)
+    return torch.cat([torch.zeros(len(counts), 1, dtype=torch.int32), counts], dim=1)
+
+
+def _likelihoods(bottleneck: nn.Module) -> Tensor:
+    """Of the integers -31…31, by channel: (Z, 63) float32."""
+    reach = HYPER_LEVELS // 2
+    integers = torch.arange(-reach, reach + 1).to(_any_of(bottleneck))
+    grid = integers.expand(1, cast(int, bottleneck.channels), -1)[..., None]
+    _, likelihood = bottleneck(grid, training=False)
+    return likelihood[0, :, :, 0]
+
+
+def _any_of(module: nn.Module) -> Tensor:
+    """A parameter, for its device and dtype."""
+    return next(module.parameters())

@@ -118,6 +118,16 @@ def test_a_mean_moves_weights_of_any_layout_as_one_process_does(layout, monkeypa
     torch.testing.assert_close(weights[0], weights[1])
 
 
+def test_what_has_no_gradient_anywhere_stays_without(monkeypatch):
+    """Zeros would let Adam move it by what it learned before."""
+    monkeypatch.setattr(dist, "all_reduce", lambda together: None)  # the other process: nothing
+    weights = [torch.nn.Parameter(torch.ones(2)) for _ in range(3)]
+    weights[1].grad = torch.tensor([4.0, 8.0])
+    Team(0, 2).average_gradients(weights)
+    assert weights[0].grad is weights[2].grad is None
+    assert weights[1].grad.tolist() == [2.0, 4.0]
+
+
 @pytest.mark.parametrize(
     ("name", "local", "expected"),
     [

@@ -1,4 +1,5 @@
 import csv
+import shutil
 import signal
 
 import pytest
@@ -9,7 +10,7 @@ from neurocodec.codecs import weights
 from neurocodec.errors import InvalidArgument
 from neurocodec.training import data, freeze, recipe, run
 from neurocodec.training.run import Trainer, curves_until, learning_rate
-from tests.training.conftest import TINY
+from tests.training.conftest import TINY, draw_photo
 
 
 def states_equal(a, b):
@@ -46,6 +47,59 @@ def test_training_lowers_the_loss_and_moves_every_part(recipe_file, photos):
         if torch.equal(before[name], parameter) and "excite" not in name  # its ReLUs may be dead
     ]
     assert still == []
+
+
+def test_steps_without_a_finite_gradient_change_nothing_and_end_it(recipe_file, photos):
+    trainer = Trainer(recipe.load(recipe_file), data.decode(data.list_photos([photos]), 176))
+    good = trainer.system.loss
+
+    def bad(*arguments):
+        losses = good(*arguments)
+        return losses._replace(total=losses.total * float("nan"))
+
+    trainer.system.loss = bad
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    trainer.advance()
+    trainer.system.loss = good
+    trainer.advance()
+    assert (trainer.step, trainer.lost) == (2, 0)
+    trainer.system.loss = bad
+    moved = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    assert any(not torch.equal(before[name], value) for name, value in moved.items())
+    for _ in range(19):
+        trainer.advance()
+    with pytest.raises(InvalidArgument, match="no finite gradient in 20 steps, up to step 22"):
+        trainer.advance()
+    for part in (trainer.model, trainer.average):
+        assert all(value.isfinite().all() for value in part.state_dict().values())
+    assert all(torch.equal(moved[name], v) for name, v in trainer.model.state_dict().items())
+
+
+def test_moments_are_laid_out_as_their_weights(recipe_file, photos):
+    """As fused Adam expects, whatever layout a checkpoint has them in."""
+    trainer = Trainer(recipe.load(recipe_file), data.decode(data.list_photos([photos]), 176))
+    trainer.advance()
+    state = trainer.state()
+    for saved in state["optimizers"]:
+        for moments in saved["state"].values():
+            moments.update({name: value.contiguous() for name, value in moments.items()})
+    trainer.restore(state)
+    layouts = {parameter.stride() for parameter in trainer.model.parameters()}
+    assert any(len(strides) == 4 and strides[1] == 1 for strides in layouts)
+    for optimizer in trainer.optimizers:
+        for parameter, moments in optimizer.state.items():
+            assert moments["exp_avg"].stride() == parameter.stride()
+            assert moments["exp_avg_sq"].stride() == parameter.stride()
+
+
+def test_other_photographs_are_no_training_to_resume(recipe_file, photos, tmp_path):
+    checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
+    others = tmp_path / "others"
+    shutil.copytree(photos, others)
+    draw_photo(77).save(others / "more.png")
+    with pytest.raises(InvalidArgument, match="was trained on other photographs: give the same"):
+        run(recipe_file, [others], tmp_path / "run", threads=1)
+    run(recipe_file, [others], tmp_path / "new", start=checkpoint, max_steps=1, threads=1)
 
 
 @pytest.mark.slow

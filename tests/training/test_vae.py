@@ -20,7 +20,7 @@ from neurocodec.nets.vae import HYPER_LEVELS, VAE
 from neurocodec.training import recipe, run
 from neurocodec.training.freeze import freeze
 from neurocodec.training.run import Trainer, save
-from neurocodec.training.vae import VAESystem, tables
+from neurocodec.training.vae import VAESystem, fit, tables
 from tests.training.conftest import draw_photo
 
 TINY = {
@@ -149,7 +149,27 @@ def test_a_checkpoint_begins_another_run_with_its_bottleneck(tmp_path):
         assert torch.equal(second.model.state_dict()[name], value), name
 
 
-def test_weights_begin_without_one(tmp_path):
+def test_a_bottleneck_is_fitted_to_tables():
+    integers = torch.arange(-31.0, 32)
+    width = torch.tensor([0.3, 1.0, 3.0, 10.0])[:, None]
+    share = torch.softmax(-(integers - torch.tensor([0.0, 1, -2, 0])[:, None]).abs() / width, dim=1)
+    counts = (share * (2**16 - HYPER_LEVELS)).floor().int() + 1
+    counts[:, 31] += 2**16 - counts.sum(dim=1)
+    cdf = torch.cat([torch.zeros(4, 1, dtype=torch.int32), counts.cumsum(dim=1)], dim=1)
+    bottleneck = VAESystem(recipe.build(TINY)).build().bottleneck
+
+    def excess() -> torch.Tensor:
+        """Bits a symbol beyond the entropy."""
+        told = tables(bottleneck).diff(dim=1) / 2**16
+        known = counts / 2**16
+        return (known * (known / told).log2()).sum(dim=1)
+
+    assert excess().mean() > 0.5
+    fit(bottleneck, cdf)
+    assert excess().max() < 0.02
+
+
+def test_weights_begin_with_a_bottleneck_of_their_tables(tmp_path):
     first = trainer()
     first.advance()
     path = tmp_path / "weights.safetensors"
@@ -158,6 +178,8 @@ def test_weights_begin_without_one(tmp_path):
     second.begin_with(path)
     ours = second.model.networks.prior.gain.log_gain
     assert torch.equal(ours, first.average.networks.prior.gain.log_gain)
+    before, after = (tables(run.average.bottleneck).diff(dim=1) / 2**16 for run in (first, second))
+    assert (before * (before / after).log2()).sum(dim=1).max() < 0.02
 
 
 @torch.no_grad()
