@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import mmap
-import os
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from neurocodec import container, zoo
-from neurocodec.container import Arrangement, ComRecHeader, Group, Header, Inner, VAEHeader
+from neurocodec.container import (
+    Arrangement,
+    ComRecHeader,
+    Group,
+    Header,
+    Inner,
+    Source,
+    VAEHeader,
+)
 from neurocodec.container.layout import MAX_SIDE
 from neurocodec.device import check as check_device
 from neurocodec.errors import InvalidArgument, NczError, UnknownModel
@@ -32,8 +36,6 @@ INNER_CODECS = tuple(inner.name.lower() for inner in Inner)
 
 METADATA = ("all", "icc", "none")
 """What of its metadata may travel with a picture: see `encode`."""
-
-Source = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes]
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def decode(
     # Codecs that cannot do it never see it.
     given = {"crop": crop, "best_effort": best_effort or None}
     part = {option: value for option, value in given.items() if value is not None}
-    data = _read(source) if crop is None else _map(source)
+    data = container.read_bytes(source) if crop is None else container.map_bytes(source)
     most = max_pixels if crop is None else MAX_SIDE**2  # the codec knows what it will decode
     file = container.read(data, max_pixels=most, best_effort=best_effort)
     name = zoo.by_wire_id(file.model).name
@@ -208,7 +210,7 @@ def info(source: Source) -> Info:
 
     Raises NczError, OSError where a path cannot be opened.
     """
-    data = _read(source)
+    data = container.read_bytes(source)
     # It allocates no pixels.
     file = container.read(data, max_pixels=MAX_SIDE**2, best_effort=True)
     parts, damaged = _tiles(file) if file.tiling else ([file], ())
@@ -293,31 +295,6 @@ def load(name: str | None = None, device: str = "cpu") -> Any:
 def models() -> tuple[zoo.ModelInfo, ...]:
     """The shipped models by wire id."""
     return zoo.models()
-
-
-def _read(source: Source) -> bytes:
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source)
-    if isinstance(source, str | os.PathLike):
-        return Path(source).read_bytes()
-    try:
-        data = source.read() if hasattr(source, "read") else None
-    except UnicodeDecodeError:  # of a file in text mode
-        data = None
-    if not isinstance(data, bytes):
-        raise InvalidArgument(
-            f"a {type(source).__name__} gives no bytes: pass bytes, a path, or a file opened in "
-            "binary mode"
-        )
-    return data
-
-
-def _map(source: Source) -> container.Bytes:
-    """As `_read`, but of a file by its path only what is looked at is read."""
-    if isinstance(source, str | os.PathLike):
-        with open(source, "rb") as file, suppress(OSError, ValueError):  # empty, or no real file
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    return _read(source)
 
 
 def _tiles(file: container.NczFile) -> tuple[list[container.NczFile], tuple[int, ...]]:

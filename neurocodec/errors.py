@@ -72,7 +72,7 @@ class UnreadableImage(NczError):
 
 
 class InvalidArgument(NczError, ValueError):
-    """An option has a value that makes no sense: a quality of 0, a mask of another size."""
+    """An option has a value that makes no sense: a quality of 0, a part outside the picture."""
 
 
 class MissingDependency(NczError, ImportError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     arguments: without the name of the program; None for those of the process.
     """
+    _occupy_closed_streams()
     state = State()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # stderr is for errors, one line each
@@ -52,3 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Exception as error:
             report(error, state)
             return 1
+
+
+def _occupy_closed_streams() -> None:
+    """Of standard input, output and error, those that the caller closed lead nowhere: else a file
+    opened next would take their place, and get what libraries print."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(opened)

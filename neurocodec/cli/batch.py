@@ -29,7 +29,7 @@ def run(jobs: Sequence[Job], work: Work, *, clobber: bool, resume: bool, process
     state = context.ensure_object(State)
     todo = [job for job in jobs if not (resume and is_done(job))]
     code = 0
-    hidden = len(jobs) == 1 or not sys.stderr.isatty()
+    hidden = len(jobs) == 1 or sys.stderr is None or not sys.stderr.isatty()
     with tqdm(
         total=len(jobs), initial=len(jobs) - len(todo), unit="file", file=sys.stderr,
         disable=hidden, leave=False,

@@ -83,7 +83,7 @@ def _box(
 @threads_option
 @click.option(
     "--max-pixels", type=click.IntRange(min=1), default=MAX_PIXELS, show_default=True, metavar="N",
-    help="Refuse images with more pixels.",
+    help="Refuse images, or with --crop parts, with more pixels.",
 )  # fmt: skip
 @click.option(
     "--crop", callback=_box, metavar="X,Y,W,H",

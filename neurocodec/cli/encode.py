@@ -69,7 +69,10 @@ class Encode:
 @output_option
 @jobs_option
 @click.option(
-    "--model", metavar="NAME", help=f"A shipped model, {zoo.DEFAULT} by default; see ncz models."
+    "--model",
+    metavar="NAME",
+    help=f"A shipped model, see ncz models; {zoo.DEFAULT} by default, {zoo.WITH_MAP} with --roi or "
+    "--importance-map.",
 )
 @click.option(
     "-q", "--quality", type=click.FloatRange(1, 100), metavar="1..100",

@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO
+from unicodedata import normalize
 
 import click
 
@@ -80,9 +82,7 @@ def plan(
         for name in found:
             output = Path(target, name).with_suffix(suffix)
             jobs.append(Job(str(root / name), str(output), makes_folder=True))
-    same, count = Counter(job.target for job in jobs).most_common(1)[0]
-    if count > 1:
-        raise InvalidArgument(f"{count} of the inputs would become {same}: rename all but one")
+    _check_targets_differ(jobs)
     _check_inputs_stay(jobs)
     return jobs
 
@@ -132,6 +132,30 @@ def _check_inputs_stay(jobs: Sequence[Job]) -> None:
             )
 
 
+def _check_targets_differ(jobs: Sequence[Job]) -> None:
+    """Refuse two jobs with one output, also where their names differ in case or in the encoding of
+    accents only, and the file system takes them for one."""
+    same, count = Counter(job.target for job in jobs).most_common(1)[0]
+    if count == 1:
+        folded = Counter(normalize("NFC", job.target).casefold() for job in jobs)
+        same, count = folded.most_common(1)[0]
+        if count > 1 and _tells_case_apart(Path(jobs[0].target)):
+            return
+    if count > 1:
+        raise InvalidArgument(f"{count} of the inputs would become {same}: rename all but one")
+
+
+def _tells_case_apart(path: Path) -> bool:
+    """Whether the file system that a path leads to, as far as it is there, has a and A."""
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    try:
+        with NamedTemporaryFile(dir=folder, prefix=".ncz-a") as probe:
+            path = Path(probe.name)
+            return not path.with_name(path.name.swapcase()).exists()
+    except OSError:
+        return True  # nothing can be written there, and whoever tries will say why
+
+
 def _identity(path: str) -> tuple[int, int] | None:
     """Device and number of a file; None for what is none, or not there."""
     if path == STANDARD or not os.path.isfile(path):
@@ -163,10 +187,23 @@ def _check_folder(folder: str) -> None:
 
 
 def _files_in(folder: Path, wanted: Collection[str]) -> list[Path]:
-    """Relative paths of the files to convert, in order, hidden ones left out."""
-    found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return [
-        path
-        for path in found
-        if path.suffix.lower() in wanted and not any(part.startswith(".") for part in path.parts)
-    ]
+    """Relative paths of the files to convert, in order, hidden ones left out. Among them are those
+    of files and folders that cannot be read: whoever tries will say why, and go on with others.
+
+    Raises OSError where the folder itself cannot be read.
+    """
+    found: list[Path] = []
+
+    def unreadable(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise error
+        found.append(Path(error.filename))
+
+    for parent, folders, names in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = os.path.join(parent, name)
+            special = os.path.exists(path) and not os.path.isfile(path)  # a pipe, a device
+            if Path(name).suffix.lower() in wanted and not name.startswith(".") and not special:
+                found.append(Path(path))
+    return sorted(path.relative_to(folder) for path in found)

@@ -218,7 +218,7 @@ class Codec(ABC):
                     attempt, lambda a: rate(len(a.data)), target, name,
                     sample and (lambda quality: rate(len(sample(quality).data) * share)),
                 ).data  # fmt: skip
-            except InvalidArgument as error:
+            except search.OutOfReach as error:
                 carried = sum(map(len, filter(None, (photo.icc, photo.exif, photo.xmp))))
                 if not carried:
                     raise
@@ -267,13 +267,14 @@ class Codec(ABC):
 
     def decode(
         self,
-        source: container.Bytes | container.NczFile,
+        source: container.Source | container.NczFile,
         *,
         max_pixels: int = MAX_PIXELS,
         crop: tuple[int, int, int, int] | None = None,
         best_effort: bool = False,
     ) -> Image.Image:
-        """An .ncz file, its bytes or parsed -> a PIL image. Raises NczError where it is none.
+        """An .ncz file (bytes, path or binary file object, or parsed) -> a PIL image. Raises
+        NczError where it is none, OSError where a path cannot be opened.
 
         crop: x, y, width and height of the part to decode, in pixels. best_effort: fill damaged
         tiles with grey; their boxes (x, y, width, height in the whole picture) are in
@@ -283,7 +284,8 @@ class Codec(ABC):
             file = source
         else:
             most = max_pixels if crop is None else sys.maxsize
-            file = container.read(source, max_pixels=most, best_effort=best_effort)
+            data = container.read_bytes(source) if crop is None else container.map_bytes(source)
+            file = container.read(data, max_pixels=most, best_effort=best_effort)
         box = None if crop is None else tiles.check_crop(crop, file)
         if file.tiling is None or box is None:
             tiles.check_pixels(file.width, file.height, self.block, max_pixels)

@@ -142,25 +142,13 @@ class ComRecCodec(Codec):
 
     def _best(self, prepared: Sequence[Prepared], quality: float) -> list[Attempt]:
         """Pictures in the one of two arrangements that does better on them together."""
-        from neurocodec.evaluation.metrics import psnr
-
-        tried = {
-            arrangement: [self._attempt(one, quality, arrangement) for one in prepared]
+        both, rec = (
+            [self._attempt(one, quality, arrangement) for one in prepared]
             for arrangement in (Arrangement.BOTH, Arrangement.REC)
-        }
-        score, size = (
-            {
-                arrangement: sum(map(measure, prepared, attempts)) / len(prepared)
-                for arrangement, attempts in tried.items()
-            }
-            for measure in (
-                lambda one, attempt: psnr(one.photo.pixels, attempt.pixels()),
-                lambda one, attempt: len(attempt.data),
-            )
         )
-        gain = score[Arrangement.REC] - score[Arrangement.BOTH]
-        rate = SLOPE * math.log(size[Arrangement.REC] / size[Arrangement.BOTH])
-        return tried[Arrangement.REC if gain > rate + self.prefer_half_db else Arrangement.BOTH]
+        gain = _mean_psnr(prepared, rec) - _mean_psnr(prepared, both)
+        rate = SLOPE * math.log(_coded_bytes(rec) / _coded_bytes(both))
+        return rec if gain > rate + self.prefer_half_db else both
 
     @torch.no_grad()
     def _attempt(self, prepared: Prepared, quality: float, arrangement: Arrangement) -> Attempt:
@@ -333,6 +321,24 @@ class ComRecCodec(Codec):
         pixels = INNERS[header.inner.name.lower()].decode(stream, width, height)
         x = torch.from_numpy(pixels.copy()).to(self.device).permute(2, 0, 1)[None]
         return x.float() / 255
+
+
+def _mean_psnr(prepared: Sequence[Prepared], attempts: Sequence[Attempt]) -> float:
+    """PSNR in dB of coded pictures, the mean over them."""
+    from neurocodec.evaluation.metrics import psnr
+
+    scores = [psnr(p.photo.pixels, a.pixels()) for p, a in zip(prepared, attempts, strict=True)]
+    return sum(scores) / len(scores)
+
+
+def _coded_bytes(attempts: Sequence[Attempt]) -> int:
+    """Bytes of the files without what takes as many however the pixels are coded."""
+    return sum(
+        size
+        for attempt in attempts
+        for part, size in container.sizes(attempt.data).items()
+        if part not in ("alpha", "icc", "exif", "xmp")
+    )
 
 
 def _carried_size(header: ComRecHeader, file: container.NczFile) -> tuple[int, int]:

@@ -15,6 +15,10 @@ ROUNDS = 4
 """Attempts that a search guided by a sample makes before it does without."""
 
 
+class OutOfReach(InvalidArgument):
+    """No quality gives what is asked for."""
+
+
 def lowest_reaching(
     attempt: Callable[[float], T],
     measure: Callable[[T], float],
@@ -35,7 +39,7 @@ def lowest_reaching(
     best = attempt(HIGH)
     reached = measure(best)
     if reached < target:
-        raise InvalidArgument(
+        raise OutOfReach(
             f"{name} {target:g} is out of reach: quality 100 gives {reached:.4g}; lower it"
         )
     low, high = LOW, HIGH
@@ -71,7 +75,7 @@ def highest_within(
             return near
     best = attempt(LOW)
     if measure(best) > limit:
-        raise InvalidArgument(
+        raise OutOfReach(
             f"{name} {limit:g} is out of reach: quality 1 gives {measure(best):.4g}; raise it"
         )
     last = attempt(HIGH)

@@ -28,6 +28,7 @@ from neurocodec.container.records import (
     VAEHeader,
     snap_quality,
 )
+from neurocodec.container.source import Source, map_bytes, read_bytes
 from neurocodec.container.tiled import shared, tile, write_tile
 from neurocodec.container.tiling import Box, Grid
 
@@ -48,10 +49,13 @@ __all__ = [
     "Inner",
     "Mode",
     "NczFile",
+    "Source",
     "Tiling",
     "VAEHeader",
     "describe",
+    "map_bytes",
     "read",
+    "read_bytes",
     "shared",
     "sizes",
     "snap_quality",

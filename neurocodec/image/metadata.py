@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import ExifTags, Image
 
@@ -32,7 +32,20 @@ _TIFF_TAGS = (
     ExifTags.Base.DateTime,
     ExifTags.Base.Artist,
     ExifTags.Base.Copyright,
+    ExifTags.Base.DocumentName,
+    ExifTags.Base.HostComputer,
+    ExifTags.Base.XResolution,
+    ExifTags.Base.YResolution,
+    ExifTags.Base.ResolutionUnit,
+    ExifTags.Base.Rating,
+    ExifTags.Base.RatingPercent,
+    ExifTags.Base.XPTitle,
+    ExifTags.Base.XPComment,
+    ExifTags.Base.XPAuthor,
+    ExifTags.Base.XPKeywords,
+    ExifTags.Base.XPSubject,
 )
+"""Those that describe the photograph; a TIFF's others say how the file is laid out."""
 
 
 class _Entry(NamedTuple):
@@ -185,14 +198,28 @@ def _exif_of_tiff(image: Image.Image) -> bytes | None:
 def _of_photograph(found: Image.Exif) -> Image.Exif:
     """A TIFF file is one large EXIF block; of it, what describes the photograph, not the file."""
     kept = Image.Exif()
-    with suppress(Exception):
-        for tag in _TIFF_TAGS:
-            if tag in found:
-                kept[tag] = found[tag]
-        for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            if values := found.get_ifd(directory):
-                kept[directory] = dict(values)
-        again = Image.Exif()  # as from a file: the only form that Pillow's TIFF writer takes
+    for tag in _TIFF_TAGS:
+        if tag in found:
+            _keep(kept, tag, found[tag])
+    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        values: dict[int, Any] = {}
+        with suppress(Exception):  # damaged tags raise anything
+            values = dict(found.get_ifd(directory))
+        sound = Image.Exif()
+        for tag, value in values.items():
+            _keep(sound, tag, value)
+        if len(sound):
+            _keep(kept, directory, dict(sound))
+    again = Image.Exif()  # as from a file: the only form that Pillow's TIFF writer takes
+    if len(kept):
         again.load(kept.tobytes())
-        return again
-    return Image.Exif()
+    return again
+
+
+def _keep(kept: Image.Exif, tag: int, value: Any) -> None:
+    """Add a tag, unless it cannot be written: one that is damaged takes no others with it."""
+    kept[tag] = value
+    try:
+        kept.tobytes()
+    except Exception:
+        del kept[tag]

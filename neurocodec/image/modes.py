@@ -63,6 +63,8 @@ def assemble(
 
 def _is_turned(image: Image.Image) -> bool:
     """Whether the reader has applied the orientation already, whatever the EXIF block says."""
+    if image.format == "TIFF":  # by its own tag; what XMP says beside that is stale
+        return True
     return image.format == "JXL" and not getattr(image, "jpeg", False)
 
 

@@ -32,6 +32,7 @@ def read_image(
             if formats is not None or not register_plugins():
                 raise
             image = _open(data, name, max_pixels, formats)
+        _scale_colour_key(image, data)
         image.load()
     except (UnreadableImage, ImageTooLarge, MemoryError):
         raise
@@ -60,6 +61,22 @@ def check_size(width: int, height: int, name: str, max_pixels: int) -> None:
 def one_line(error: BaseException) -> str:
     """The message of an error on one line; its type where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _scale_colour_key(image: Image.Image, data: bytes) -> None:
+    """The colour of a PNG that stands for transparent, as its samples are read: in eight bits.
+
+    Pillow scales grey of two and four bits up and cuts RGB of 16 bits off, but not this colour.
+    Depth and colour type are bytes 24 and 25 (PNG specification, 11.2.1).
+    """
+    key = image.info.get("transparency")
+    if image.format != "PNG" or key is None:
+        return
+    depth, colour_type = data[24:26]
+    if colour_type == 0 and depth in (2, 4):
+        image.info["transparency"] = key * (255 // (2**depth - 1))
+    if colour_type == 2 and depth == 16:
+        image.info["transparency"] = tuple(sample >> 8 for sample in key)
 
 
 def _open(data: bytes, name: str, max_pixels: int, formats: tuple[str, ...] | None) -> Image.Image:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from neurocodec.cli import files
 from tests.cli.conftest import is_one_line
 
 
@@ -139,6 +140,57 @@ def test_wrong_usage(ncz, photo, folder, codec, arguments, message):
     assert message in result.err
     assert tree(folder) == before
     assert codec.calls == []
+
+
+def test_names_that_differ_in_case_only(ncz, photo, folder, monkeypatch):
+    photo("in/a.png")
+    photo("in/A.png")
+    assert ncz("encode", "in", "out").code == 0
+    assert tree(folder / "out") == ["A.ncz", "a.ncz"]
+    monkeypatch.setattr(files, "_tells_case_apart", lambda path: False)
+    result = ncz("encode", "in", "elsewhere/")
+    assert result.code == 1
+    assert "2 of the inputs would become elsewhere/a.ncz: rename all but one" in result.err
+    assert not (folder / "elsewhere").exists()
+
+
+def test_whether_a_file_system_tells_case_apart(tmp_path, monkeypatch):
+    assert files._tells_case_apart(tmp_path / "not" / "there" / "a.ncz")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(Path, "exists", lambda path: True)
+    assert not files._tells_case_apart(tmp_path / "a.ncz")
+
+
+def test_folders_that_cannot_be_read_fail_by_name(ncz, photo, folder, monkeypatch):
+    photo("in/a.png")
+    photo("in/closed/b.png")
+    scandir = os.scandir
+
+    def guarded(path):
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    result = ncz("encode", "in", "out")
+    assert result.code == 1
+    assert is_one_line(result.err)
+    assert result.err.startswith("ncz: error: in/closed: ")
+    assert tree(folder / "out") == ["a.ncz"]
+    result = ncz("encode", "in/closed", "out")
+    assert (result.code, result.err) == (
+        1, "ncz: error: in/closed: Permission denied; check its permissions\n",
+    )  # fmt: skip
+
+
+def test_of_a_folder_links_to_nothing_fail_and_pipes_are_left_alone(ncz, photo, folder):
+    photo("in/a.png")
+    os.symlink("nowhere", "in/b.png")
+    os.mkfifo("in/c.png")
+    result = ncz("encode", "in", "out")
+    assert result.code == 1
+    assert result.err == "ncz: error: in/b.png: No such file or directory; check the path\n"
+    assert tree(folder / "out") == ["a.ncz"]
 
 
 def test_two_inputs_of_one_name(ncz, photo, folder, codec):

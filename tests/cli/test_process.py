@@ -101,6 +101,24 @@ def test_standard_output_by_its_path_where_it_is_a_pipe(ncz, photo, folder):
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(image))), pixels)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX descriptors")
+@pytest.mark.parametrize("closed", [(2,), (0, 2)])
+def test_closed_streams_take_nothing_in(ncz, photo, folder, closed):
+    """A file opened next would take their numbers, and get what libraries print."""
+    photo("a.png")
+    photo("b.png")
+    code = (
+        "import os\n"
+        "codec.during = lambda: os.write(2, b'printed by a library')\n"
+        "sys.exit(main(['encode', 'a.png', '-']) or main(['encode', 'a.png', 'b.png', 'out/']))\n"
+    )
+    with start(code, cwd=folder, preexec_fn=lambda: [os.close(fd) for fd in closed]) as process:
+        data, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert data == ncz("encode", "a.png", "-").out
+    assert (folder / "out" / "b.ncz").exists()
+
+
 def test_the_package_runs_as_a_module():
     done = subprocess.run(
         [sys.executable, "-m", "neurocodec", "--version"], capture_output=True, timeout=120

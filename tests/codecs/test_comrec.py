@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neurocodec import container
-from neurocodec.codecs import weights
+from neurocodec.codecs import comrec, weights
 from neurocodec.codecs.comrec import SLOPE, ComRecCodec
 from neurocodec.codecs.inner import INNERS
 from neurocodec.container import Arrangement, Inner
@@ -187,8 +187,32 @@ def test_auto_below_the_switch_takes_what_gains_more_than_it_costs(
         )
 
     monkeypatch.setattr(codec, "_attempt", fake)
+    monkeypatch.setattr(comrec, "_coded_bytes", lambda attempts: len(attempts[0].data))
     chosen = codec.attempt(codec.prepare(open_photo(photo)), 20)
     assert len(chosen.data) == (400 if full else 200)
+
+
+def test_auto_does_not_weigh_what_travels_with_the_picture(photo):
+    """At a margin that decides by a hair, which is more than the length of a length."""
+    codec = ComRecCodec(codec_for("jpeg").model)
+    plain = open_photo(photo)
+    noise = np.random.default_rng(0).bytes(60000)
+    alpha = np.full(plain.pixels.shape[:2], 7, np.uint8)
+    laden = dataclasses.replace(plain, alpha=alpha, icc=noise, exif=b"II*\0" + noise, xmp=noise)
+    prepared = [codec.prepare(plain)]
+    both, rec = (
+        [codec._attempt(prepared[0], 20, arrangement)]
+        for arrangement in (Arrangement.BOTH, Arrangement.REC)
+    )
+    gain = comrec._mean_psnr(prepared, rec) - comrec._mean_psnr(prepared, both)
+    rate = SLOPE * math.log(comrec._coded_bytes(rec) / comrec._coded_bytes(both))
+    for hair in (-0.02, 0.02):
+        codec.prefer_half_db = gain - rate + hair
+        chosen = [
+            container.read(codec.attempt(codec.prepare(one), 20).data).header.arrangement
+            for one in (plain, laden)
+        ]
+        assert chosen == [Arrangement.REC if hair < 0 else Arrangement.BOTH] * 2
 
 
 def test_auto_tries_nothing_at_the_lowest_rates(monkeypatch, photo):

@@ -20,6 +20,7 @@ from tests.image.samples import (
 
 ORIENTATION = 0x0112
 MODEL, MAKE = 0x0110, 0x010F
+XMP = b'<x tiff:Orientation="3"/>'
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -128,11 +129,35 @@ def test_exif_of_a_tiff_is_what_describes_the_photograph():
     assert ExifTags.Base.ImageWidth not in kept
 
 
+def test_a_tag_of_a_tiff_that_cannot_be_written_takes_no_other_with_it():
+    image = Image.open(io.BytesIO(encoded(Image.fromarray(rgb()), "TIFF")))
+    exif = image.getexif()
+    exif[MAKE] = "Maker"
+    exif[ExifTags.Base.Software] = object()
+    exif[ExifTags.Base.XPKeywords] = "sea".encode("utf-16le")
+    directory = exif.get_ifd(ExifTags.IFD.Exif)
+    directory.update({ExifTags.Base.ISOSpeedRatings: 200, ExifTags.Base.LensModel: object()})
+    kept = Image.Exif()
+    kept.load(open_photo(image).exif)
+    assert kept[MAKE] == "Maker"
+    assert bytes(kept[ExifTags.Base.XPKeywords]) == "sea".encode("utf-16le")
+    assert ExifTags.Base.Software not in kept
+    assert kept.get_ifd(ExifTags.IFD.Exif) == {ExifTags.Base.ISOSpeedRatings: 200}
+
+
+@pytest.mark.parametrize(
+    ("tag", "xmp"), [(1, XMP), (3, b"<x tiff:Orientation=' 3 '/>"), (3, XMP), (None, XMP)]
+)
+def test_a_tiff_is_turned_once(tag, xmp):
+    """Pillow does, by the tag; a stale orientation in XMP counts only where there is no tag."""
+    tags = {700: xmp} | ({ORIENTATION: tag} if tag else {})
+    photo = open_photo(encoded(Image.fromarray(rgb()), "TIFF", tiffinfo=tags))
+    expected = rgb() if tag == 1 else rgb()[::-1, ::-1]
+    np.testing.assert_array_equal(photo.pixels, expected)
+
+
 def test_a_tiff_of_nothing_but_pixels_has_no_exif():
     assert open_photo(encoded(Image.fromarray(rgb()), "TIFF")).exif is None
-
-
-XMP = b'<x tiff:Orientation="3"/>'
 
 
 @pytest.mark.parametrize(

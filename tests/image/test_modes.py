@@ -137,17 +137,44 @@ def test_16_bit_png_with_a_transparent_value():
     assert photo.alpha.tolist() == [[255, 255, 255, 0, 255, 255, 255, 255]]
 
 
-@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (4, 2), (6, 4)])
-def test_16_bit_png_of_colour_or_with_alpha_keeps_the_upper_bits(kind, channels):
+def png_line(width, depth, kind, samples, key=b""):
+    """A PNG one pixel high, of a depth that Pillow does not write. key: its tRNS chunk."""
+
     def chunk(name, data):
         return (
             struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         )
 
-    samples = np.repeat(SIXTEEN[0, :, None], channels, axis=1).astype(">u2")  # Pillow writes none
-    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 1, 16, kind, 0, 0, 0))
-    data += chunk(b"IDAT", zlib.compress(b"\0" + samples.tobytes())) + chunk(b"IEND", b"")
-    photo = open_photo(data)
+    header = struct.pack(">IIBBBBB", width, 1, depth, kind, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + (chunk(b"tRNS", key) if key else b"")
+    return data + chunk(b"IDAT", zlib.compress(b"\0" + samples)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("depth", "samples", "grey"),
+    [(2, b"\x1b\x40", [0, 85, 170, 255, 85, 0]), (4, b"\x0f\x81\x7f", [0, 255, 136, 17, 119, 255])],
+)
+def test_grey_of_few_bits_with_a_transparent_value(depth, samples, grey):
+    for key in (1, 2**depth - 1):
+        photo = open_photo(png_line(6, depth, 0, samples, struct.pack(">H", key)))
+        assert photo.mode == "L"
+        assert photo.pixels[0, :, 0].tolist() == grey
+        transparent = key * 255 // (2**depth - 1)
+        assert photo.alpha.tolist() == [[0 if value == transparent else 255 for value in grey]]
+
+
+def test_16_bit_png_of_colour_with_a_transparent_colour():
+    """The key's low bytes are white's, which stays opaque."""
+    samples = struct.pack(">9H", 0x12FF, 0x34FF, 0x56FF, 0xFFFF, 0xFFFF, 0xFFFF, 0, 0, 0)
+    photo = open_photo(png_line(3, 16, 2, samples, samples[:6]))
+    assert photo.pixels.tolist() == [[[0x12, 0x34, 0x56], [255] * 3, [0] * 3]]
+    assert photo.alpha.tolist() == [[0, 255, 255]]
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_16_bit_png_of_colour_or_with_alpha_keeps_the_upper_bits(kind, channels):
+    samples = np.repeat(SIXTEEN[0, :, None], channels, axis=1).astype(">u2")
+    photo = open_photo(png_line(8, 16, kind, samples.tobytes()))
     assert photo.mode == "RGB"  # of grey with alpha too
     for channel in range(3):
         np.testing.assert_array_equal(photo.pixels[..., channel], SIXTEEN >> 8)
