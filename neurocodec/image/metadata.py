@@ -199,27 +199,26 @@ def _of_photograph(found: Image.Exif) -> Image.Exif:
     """A TIFF file is one large EXIF block; of it, what describes the photograph, not the file."""
     kept = Image.Exif()
     for tag in _TIFF_TAGS:
-        if tag in found:
-            _keep(kept, tag, found[tag])
+        with suppress(Exception):  # damaged tags raise anything, and should take no others along
+            if tag in found and _is_sound(tag, found[tag]):
+                kept[tag] = found[tag]
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        values: dict[int, Any] = {}
-        with suppress(Exception):  # damaged tags raise anything
-            values = dict(found.get_ifd(directory))
-        sound = Image.Exif()
-        for tag, value in values.items():
-            _keep(sound, tag, value)
-        if len(sound):
-            _keep(kept, directory, dict(sound))
+        with suppress(Exception):
+            values = found.get_ifd(directory)
+            if sound := {tag: value for tag, value in values.items() if _is_sound(tag, value)}:
+                kept[directory] = sound
     again = Image.Exif()  # as from a file: the only form that Pillow's TIFF writer takes
     if len(kept):
         again.load(kept.tobytes())
     return again
 
 
-def _keep(kept: Image.Exif, tag: int, value: Any) -> None:
-    """Add a tag, unless it cannot be written: one that is damaged takes no others with it."""
-    kept[tag] = value
+def _is_sound(tag: int, value: Any) -> bool:
+    """Whether a tag can be written."""
+    alone = Image.Exif()
+    alone[tag] = value
     try:
-        kept.tobytes()
+        alone.tobytes()
     except Exception:
-        del kept[tag]
+        return False
+    return True
