@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import click
 
@@ -14,6 +14,10 @@ from neurocodec.cli.files import STANDARD, Job
 from neurocodec.cli.report import INCOMPLETE, Failure, State, show
 from neurocodec.cli.workers import Work
 from neurocodec.errors import InvalidArgument
+from neurocodec.progress import told_to
+
+PATIENCE = 1.0
+"""Seconds after which the tiles of a single picture are counted on the terminal."""
 
 
 def run(jobs: Sequence[Job], work: Work, *, clobber: bool, resume: bool, processes: int) -> None:
@@ -29,11 +33,25 @@ def run(jobs: Sequence[Job], work: Work, *, clobber: bool, resume: bool, process
     state = context.ensure_object(State)
     todo = [job for job in jobs if not (resume and is_done(job))]
     code = 0
-    hidden = len(jobs) == 1 or sys.stderr is None or not sys.stderr.isatty()
-    with tqdm(
-        total=len(jobs), initial=len(jobs) - len(todo), unit="file", file=sys.stderr,
-        disable=hidden, leave=False,
-    ) as bar:  # fmt: skip
+    hidden = sys.stderr is None or not sys.stderr.isatty()
+    alone = len(jobs) == 1  # its tiles are counted, if there are enough to take a while
+
+    def count_tiles(done: int, total: int) -> None:
+        bar.total = total
+        if done == 0:
+            bar.n = bar.last_print_n = 0
+        else:
+            bar.update()
+
+    with ExitStack() as stack:
+        bar = stack.enter_context(
+            tqdm(
+                total=len(jobs), initial=len(jobs) - len(todo), unit="tile" if alone else "file",
+                file=sys.stderr, disable=hidden, leave=False, delay=PATIENCE if alone else 0,
+            )
+        )  # fmt: skip
+        if alone:
+            stack.enter_context(told_to(count_tiles))
         try:
             with closing(_results(todo, work, clobber, processes)) as results:
                 for failure in results:
@@ -41,7 +59,8 @@ def run(jobs: Sequence[Job], work: Work, *, clobber: bool, resume: bool, process
                         bar.clear()
                         show(failure, state)
                         code = INCOMPLETE if failure.incomplete and code != 1 else 1
-                    bar.update()
+                    if not alone:
+                        bar.update()
         except workers.WorkerError as error:
             bar.clear()
             show(error.failure, state)

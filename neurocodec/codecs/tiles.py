@@ -26,6 +26,7 @@ from neurocodec.container import Box, Grid, NczFile, Tiling
 from neurocodec.container.layout import MAX_TILES
 from neurocodec.errors import ImageTooLarge, InvalidArgument, MissingDependency, NczError
 from neurocodec.image import Photo, open_photo, to_pil, unpack_alpha
+from neurocodec.progress import tell
 
 if TYPE_CHECKING:
     from neurocodec.codecs.base import Codec
@@ -115,10 +116,12 @@ class Tiled:
         """The whole picture."""
         first, parts = None, []
         for number in range(len(self.grid)):
+            tell(number, len(self.grid))
             (attempt,) = self._attempts(quality, (number,))
             file = container.read(attempt.data)
             first = first or file
             parts.append(container.write_tile(number, file))
+        tell(len(self.grid), len(self.grid))
         assert first is not None
         tiling = Tiling(self.grid.tile_width, self.grid.tile_height, tuple(parts))
         photo = self.photo
@@ -260,7 +263,8 @@ def decode(
     if any(part.alpha is not None for part in found.values()):
         alpha = np.full((region.height, region.width), 255, np.uint8)
     cell = codec.cell(file.header)
-    for number in wanted:
+    for done, number in enumerate(wanted):
+        tell(done, len(wanted))
         if latent_of(number) is None:
             continue
         box, window = grid.box(number), grid.window(number, margin)
@@ -277,6 +281,7 @@ def decode(
         if alpha is not None and stored is not None:
             with trying(number):
                 alpha[target] = unpack_alpha(stored, box.width, box.height)[source]
+    tell(len(wanted), len(wanted))
     needed = grid.touching(grid.picture.overlap(region.grown(margin)))
     return Decoded(pixels, alpha, tuple(sorted(lost.intersection(needed))))
 

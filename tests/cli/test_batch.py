@@ -2,12 +2,14 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from neurocodec.cli import files
+from neurocodec import progress
+from neurocodec.cli import batch, files
 from tests.cli.conftest import is_one_line
 
 
@@ -258,6 +260,29 @@ def test_progress_on_a_terminal_only(ncz, photo, monkeypatch, terminal, count, s
     result = ncz("encode", *names, "out/")
     assert result.code == 0
     assert ("file/s" in result.err or "100%" in result.err) == shown
+    assert shown or result.err == ""
+
+
+@pytest.mark.parametrize(
+    ("terminal", "patience", "shown"), [(True, 0.0, True), (True, 60.0, False), (False, 0.0, False)]
+)
+def test_tiles_of_one_picture_are_counted_if_it_takes_long(
+    ncz, photo, codec, monkeypatch, terminal, patience, shown
+):
+    def work():
+        for _ in range(2):  # two passes
+            for done in range(4):
+                time.sleep(0.11)  # tqdm draws ten times a second
+                progress.tell(done, 3)
+
+    photo("a.png")
+    codec.during = work
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(batch, "PATIENCE", patience)
+    result = ncz("encode", "a.png", "a.ncz")
+    assert result.code == 0
+    assert ("| 2/3 [" in result.err) == shown
+    assert "4/3" not in result.err
     assert shown or result.err == ""
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from neurocodec import container
+from neurocodec import container, progress
 from neurocodec.codecs import tiles
 from neurocodec.container import Arrangement, Box, Grid
 from neurocodec.errors import (
@@ -68,6 +68,20 @@ def spoil(data: bytes, *numbers: int) -> bytes:
 
 
 # How a picture is cut.
+
+
+def test_progress_is_told_tile_by_tile(cvqn, photo):
+    told = []
+    with progress.told_to(lambda *numbers: told.append(numbers)):
+        data = cvqn.encode(photo, 40, tile_size=64)
+        assert told == [(done, 9) for done in range(10)]
+        told.clear()
+        cvqn.decode(data, crop=(0, 0, 65, 10))
+        assert told == [(done, 2) for done in range(3)]
+        told.clear()
+        cvqn.decode(cvqn.encode(photo, 40))
+    cvqn.decode(data)
+    assert told == []
 
 
 def test_pictures_up_to_a_tile_are_coded_as_they_always_were(codec):
