@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO
 from unicodedata import normalize
 
@@ -147,6 +146,8 @@ def _check_targets_differ(jobs: Sequence[Job]) -> None:
 
 def _tells_case_apart(path: Path) -> bool:
     """Whether the file system that a path leads to, as far as it is there, has a and A."""
+    from tempfile import NamedTemporaryFile
+
     folder = next(parent for parent in path.absolute().parents if parent.is_dir())
     try:
         with NamedTemporaryFile(dir=folder, prefix=".ncz-a") as probe:
@@ -202,8 +203,9 @@ def _files_in(folder: Path, wanted: Collection[str]) -> list[Path]:
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            path = os.path.join(parent, name)
-            special = os.path.exists(path) and not os.path.isfile(path)  # a pipe, a device
-            if Path(name).suffix.lower() in wanted and not name.startswith(".") and not special:
-                found.append(Path(path))
+            if name.startswith(".") or Path(name).suffix.lower() not in wanted:
+                continue
+            path = Path(parent, name)
+            if os.path.isfile(path) or not os.path.exists(path):  # no pipe, no device
+                found.append(path)
     return sorted(path.relative_to(folder) for path in found)
