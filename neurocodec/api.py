@@ -52,7 +52,7 @@ class MapSummary:
 class Info:
     """What an .ncz file says of itself.
 
-    version: of the container's format, 1, or 2 for tiles.
+    version: of the container's format, 3, or 4 for tiles.
     codec, codec_id: of the codec. model, model_id: of the weights; model is None where this
     release does not have them. model_digest: the first 8 hex digits of their SHA-256.
     width, height: in pixels. mode: "L" or "RGB", without alpha. alpha: whether there is one.
@@ -97,7 +97,7 @@ class Info:
     tile_height: int = 0
     tiles: tuple[int, ...] = ()
     damaged: tuple[int, ...] = ()
-    version: int = 1
+    version: int = container.VERSION
 
 
 def encode(

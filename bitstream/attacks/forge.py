@@ -21,7 +21,6 @@ from neurocodec.container.layout import (
     LEVELS_BY_TILE,
     ODD_LEVELS,
     TILE,
-    VAE,
 )
 from neurocodec.container.wire import Cursor, varint
 from neurocodec.errors import NczError
@@ -72,8 +71,7 @@ class Parts:
 
     image: begins with the codec; a tile has none. header: of a tile, what it has of its own; of a
     file of tiles, their size too. tiles: a tile that is bytes is stored as it is, its checksum
-    included. packed: whether the lengths of the streams are. index: the lengths of the streams or
-    of the tiles, None for those that are true.
+    included. index: the lengths of the streams or of the tiles, None for those that are true.
     """
 
     image: bytes
@@ -81,7 +79,6 @@ class Parts:
     sections: list[tuple[int, bytes]] = field(default_factory=list)
     streams: list[bytes] = field(default_factory=list)
     tiles: list[Parts | bytes] | None = None
-    packed: bool = False
     index: bytes | None = None
 
     def body(self) -> bytes:
@@ -90,13 +87,12 @@ class Parts:
         for number, payload in self.sections:
             out += bytes([number]) + varint(len(payload)) + payload
         out += b"\0"
-        parts, put = self.streams, lengths.put_packed if self.packed else lengths.put
         if self.tiles is None:
-            out += bytes([len(parts) & 0xFF])
+            out += bytes([len(self.streams) & 0xFF])
+            index = lengths.put(list(map(len, self.streams)))
         else:
-            parts, put = self.stored(), lengths.put
-        out += put(list(map(len, parts))) if self.index is None else self.index
-        return out + b"".join(self.streams)
+            index = b"".join(varint(len(tile)) for tile in self.stored())
+        return out + (index if self.index is None else self.index) + b"".join(self.streams)
 
     def stored(self) -> list[bytes]:
         """The tiles with their checksums."""
@@ -121,29 +117,29 @@ def take_apart(data: bytes) -> Parts:
         header = get_all(HEADERS[codec][1], cursor)
         tiled = data[: len(HEAD)] == TILED_HEAD
         size = get_all(TILE, cursor) if tiled else {}
-        parts = Parts(body[:image_end], body[image_end : cursor.position], packed=codec == VAE)
+        parts = Parts(body[:image_end], body[image_end : cursor.position])
         parts.sections = _sections(cursor)
         if not tiled:
-            parts.streams = _streams(cursor, parts.packed)
+            parts.streams = _streams(cursor)
             return parts
         grid = Grid(image["width"], image["height"], size["width"], size["height"])
         sizes = [cursor.varint("a length") for _ in range(len(grid))]
         own = (GRID_OFFSET, *[ODD_LEVELS] * (codec in LEVELS_BY_TILE and len(header["groups"])))
         rest = Cursor(data[-4 - sum(sizes) :], 4)  # the head's checksum
-        parts.tiles = [_tile(bytes(rest.take(n, "a tile")), own, parts.packed) for n in sizes]
+        parts.tiles = [_tile(bytes(rest.take(n, "a tile")), own) for n in sizes]
     except (NczError, KeyError, ValueError) as error:
         raise ValueError(str(error)) from error
     return parts
 
 
-def _tile(data: bytes, own: tuple[Field, ...], packed: bool) -> Parts | bytes:
+def _tile(data: bytes, own: tuple[Field, ...]) -> Parts | bytes:
     """A tile taken apart, or as it is where that cannot be done. own: the fields it begins with."""
     try:
         cursor = Cursor(data[:-4])
         for entry in own:
             entry.get(cursor)
-        parts = Parts(b"", data[: cursor.position], packed=packed)
-        parts.sections, parts.streams = _sections(cursor), _streams(cursor, packed)
+        parts = Parts(b"", data[: cursor.position])
+        parts.sections, parts.streams = _sections(cursor), _streams(cursor)
     except (NczError, ValueError):
         return data
     return parts
@@ -157,9 +153,8 @@ def _sections(cursor: Cursor) -> list[tuple[int, bytes]]:
     return found
 
 
-def _streams(cursor: Cursor, packed: bool) -> list[bytes]:
-    count = cursor.unsigned(1, "a number")
-    sizes = (lengths.take_packed if packed else lengths.take)(cursor, count)
+def _streams(cursor: Cursor) -> list[bytes]:
+    sizes = lengths.take(cursor, cursor.unsigned(1, "a number"))
     return [bytes(cursor.take(n, "a stream")) for n in sizes]
 
 

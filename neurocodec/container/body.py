@@ -13,7 +13,7 @@ from neurocodec.container.layout import (
     FIRST_SKIPPABLE_SECTION,
     STREAM_COUNT,
 )
-from neurocodec.container.records import Header, NczFile, VAEHeader
+from neurocodec.container.records import Header, NczFile
 from neurocodec.container.rules import check_stream_count
 from neurocodec.container.sections import SECTIONS, Section
 from neurocodec.container.wire import Cursor, unreadable, unwritable, varint
@@ -80,18 +80,16 @@ def inflated(file: NczFile, found: Found) -> NczFile:
 def put_streams(header: Header, streams: tuple[bytes, ...]) -> bytes:
     """Their number, their lengths, and they."""
     check_stream_count(header, len(streams), unwritable)
-    put = lengths.put_packed if isinstance(header, VAEHeader) else lengths.put
-    return b"".join([STREAM_COUNT.put(len(streams)), put(list(map(len, streams))), *streams])
+    sizes = lengths.put(list(map(len, streams)))
+    return b"".join([STREAM_COUNT.put(len(streams)), sizes, *streams])
 
 
 def take_streams(body: Cursor, header: Header) -> tuple[bytes, ...]:
     """What `put_streams` stored, up to the end of ``body``."""
     count = STREAM_COUNT.get(body)
     check_stream_count(header, count, unreadable)
-    take = lengths.take_packed if isinstance(header, VAEHeader) else lengths.take
-    streams = tuple(bytes(body.take(n, "a coded stream")) for n in take(body, count))
-    body.finish("the last coded stream")
-    return streams
+    sizes = lengths.take(body, count)
+    return tuple(bytes(body.take(n, "a coded stream")) for n in sizes)
 
 
 def _with(file: NczFile, path: str, value: Any) -> NczFile:

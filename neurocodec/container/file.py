@@ -151,9 +151,10 @@ def _version(whole: memoryview) -> int:
         )
     version = Cursor(whole, len(MAGIC)).unsigned(1, "the format version")
     if version not in (VERSION, TILED_VERSION):
+        older = "encode the picture again, it was made before the first release"
         raise UnsupportedVersion(
             f"format version {version}, this release reads {VERSION} and {TILED_VERSION}: "
-            "install a newer neurocodec"
+            f"{older if version < VERSION else 'install a newer neurocodec'}"
         )
     return version
 

@@ -17,8 +17,9 @@ from neurocodec.container.records import (
 MAGIC = b"\x89NCZ"
 """Signature. Its first byte is no text in any encoding and does not survive a 7-bit transfer."""
 
-VERSION, TILED_VERSION = 1, 2
-"""Of a file that holds its picture as a whole, and of one in tiles."""
+VERSION, TILED_VERSION = 3, 4
+"""Of a file that holds its picture as a whole, and of one in tiles. Those before were of releases
+that never were, and had other lengths of streams."""
 
 CVQN, COMREC, VAE = 1, 2, 3
 CODECS = {CVQN: "cvqn", COMREC: "comrec", VAE: "vae"}
@@ -99,8 +100,6 @@ LEVELS_BY_TILE = frozenset({VAE})
 FEWEST_LEVELS = 3
 
 STREAM_COUNT = Int("number of streams", 1, 1, MAX_STREAMS)
-LENGTH_BITS = Int("bits of a stream length", 1, 0, 31)
-"""Of a VAEHeader's streams, whose lengths are packed; others have a varint for each."""
 
 END_OF_SECTIONS = 0
 FIRST_SKIPPABLE_SECTION = 128

@@ -1,6 +1,6 @@
-"""Format version 2, a picture in tiles: a head that says where they are, then the tiles.
+"""Format version 4, a picture in tiles: a head that says where they are, then the tiles.
 
-A tile is what a file of version 1 would hold of its pixels, less what all tiles share.
+A tile is what a file of version 3 would hold of its pixels, less what all tiles share.
 """
 
 from __future__ import annotations

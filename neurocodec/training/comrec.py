@@ -44,7 +44,7 @@ class ComRecSystem(System):
         recs, coms = self.config.loss.alternate
         compacting = self.inner is not None and step % (recs + coms) >= recs
         half = compacting or bool(torch.rand((), generator=generator) < self.config.loss.half_share)
-        quality = stratified(x.shape[0], generator).to(x.device)
+        quality = stratified(x.shape[0], generator, power=self.config.quality_power).to(x.device)
         if half:
             quality = 1 + (quality - 1) * (self.config.loss.half_until - 1) / 99
         if self.inner is None:

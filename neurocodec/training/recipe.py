@@ -95,7 +95,9 @@ class ComRecLossConfig:
 @dataclass(frozen=True)
 class Recipe:
     """What all recipes have. ``steps`` ends the run if positive; else ``epochs`` do, one crop of
-    each photograph an epoch. ``precision``: what residual blocks compute in, see `precision`."""
+    each photograph an epoch. ``precision``: what residual blocks compute in, see `precision`.
+    ``quality_power``: qualities are drawn as an even share of the range to this power; 1.7 spreads
+    those of ``cvqn`` about evenly over dB of MS-SSIM, of which quality 50 to 100 has a third."""
 
     name: str
     codec: str
@@ -108,9 +110,12 @@ class Recipe:
     validate_every: int = 500
     seed: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
+    quality_power: float = 1.0
 
     def __post_init__(self) -> None:
         _at_least(self, checkpoint_every=1, validate_every=1, steps=0, epochs=1)
+        if not self.quality_power > 0:
+            raise ValueError(f"quality_power {self.quality_power}: use more than 0")
 
     def __str__(self) -> str:
         return yaml.safe_dump(to_dict(self), sort_keys=False)
@@ -119,22 +124,17 @@ class Recipe:
 @dataclass(frozen=True)
 class CVQNRecipe(Recipe):
     """``map_share``: share of samples trained with the learned importance map.
-    ``quality_power``: qualities are drawn as an even share of the range to this power; 1.7 spreads
-    them about evenly over dB of MS-SSIM, of which quality 50 to 100 has a third.
     ``refresh_importance``: epochs between measurements of `re` importance."""
 
     codec: Literal["cvqn"] = "cvqn"
     model: CVQNConfig = field(default_factory=CVQNConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     map_share: float = 0.5
-    quality_power: float = 1.0
     refresh_importance: int = 10
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _large_enough(self)
-        if not self.quality_power > 0:
-            raise ValueError(f"quality_power {self.quality_power}: use more than 0")
         if self.model.importance == "re" and not self.data.validation:
             raise ValueError("importance re is measured on held-out photographs: data.validation 0")
 

@@ -62,7 +62,8 @@ class VAESystem(System):
 
     def loss(self, model: TrainedVAE, x: Tensor, step: int, generator: Generator) -> Losses:
         low, high = self.config.qualities
-        quality = stratified(x.shape[0], generator, low, high).to(x.device)
+        power = self.config.quality_power
+        quality = stratified(x.shape[0], generator, low, high, power).to(x.device)
         # The bottleneck's noise is of torch's own state: seeded, a run can be resumed exactly.
         seed = int(torch.randint(2**31, (1,), generator=generator))
         with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):

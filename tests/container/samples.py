@@ -112,7 +112,7 @@ MIXED = NczFile(
 )
 
 
-def seal(body: bytes, *, head: bytes = b"\x89NCZ\x01") -> bytes:
+def seal(body: bytes, *, head: bytes = b"\x89NCZ\x03") -> bytes:
     """A file around ``body`` (what lies between length and checksum), whatever that holds."""
     unsigned = head + varint(len(body) + 4) + body
     return unsigned + crc32(unsigned).to_bytes(4, "little")
@@ -131,14 +131,14 @@ def body(
     image: str = "01 01 00000000 40 40 01",
     header: str = "0032 00 01 0305",
     sections: bytes = b"",
-    streams: bytes = b"\x01\x01x",
+    streams: bytes = b"\x01x",
 ) -> bytes:
     """A body from its parts: by default 64 x 64 pixels, three channels and one stream."""
     return bytes.fromhex(image) + bytes.fromhex(header) + sections + b"\0" + streams
 
 
 def comrec_body(
-    *, header: str = "0032 00 01 0032 00", sections: bytes = b"", streams: bytes = b"\x01\x01x"
+    *, header: str = "0032 00 01 0032 00", sections: bytes = b"", streams: bytes = b"\x01x"
 ) -> bytes:
     """A body of codec 2: by default both networks around JPEG."""
     image = "02 01 00000000 40 40 01"

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +17,7 @@ from neurocodec.container import (
     Inner,
     Mode,
     NczFile,
+    lengths,
     read,
     sizes,
     snap_quality,
@@ -24,6 +25,7 @@ from neurocodec.container import (
 )
 from neurocodec.container.permutation import rank, rank_bytes, unrank
 from neurocodec.container.wire import Cursor, varint
+from neurocodec.errors import InvalidArgument
 
 from .samples import COMPACT, FOREIGN, FULL, MIXED, PLAIN, files
 
@@ -128,14 +130,41 @@ def test_metadata_is_deflated_only_where_that_is_shorter(size: int) -> None:
     assert sizes(write(replace(PLAIN, icc=bytes(70_000))))["icc"] < 200
 
 
-def test_a_file_of_the_usual_shape_spends_52_bytes_on_the_container() -> None:
+def test_a_file_of_the_usual_shape_spends_47_bytes_on_the_container() -> None:
     header = CVQNHeader(quality=50.0, grid_offset=0, groups=(Group(48, 7),) * 4)
     file = replace(PLAIN, header=header, streams=(bytes(1250),) * 8)
-    assert len(write(file)) - 8 * 1250 == 52
+    assert len(write(file)) - 8 * 1250 == 47
 
 
-def test_a_file_of_comrec_spends_33_bytes_on_the_container() -> None:
-    assert len(write(replace(COMPACT, streams=(bytes(1250),)))) - 1250 == 33
+def test_a_file_of_vae_at_the_highest_quality_spends_63_bytes_on_the_container() -> None:
+    """Levels and lengths of kodim13 at quality 100; DESIGN 4 allows 64."""
+    levels = ((3, 359), (21, 331), (48, 111), (72, 59), (112, 37))
+    header = replace(MIXED.header, groups=tuple(Group(*pair) for pair in levels))
+    counts = [849, 242, 230, 441, 870, 1624, 4434, 3996, 7510, 14649, 14329, 18512, 18352, 47807]
+    file = replace(MIXED, header=header, streams=tuple(map(bytes, counts)))
+    assert len(write(file)) - sum(counts) == 63
+
+
+def test_a_file_of_comrec_spends_31_bytes_on_the_container() -> None:
+    assert len(write(replace(COMPACT, streams=(bytes(1250),)))) - 1250 == 31
+
+
+@given(st.lists(st.integers(0, 31).flatmap(lambda w: st.integers(0, 2**w - 1)), max_size=16))
+def test_lengths(stored: list[int]) -> None:
+    """All but the last, which is what is left; each costs its bits and what it jumps."""
+    data = lengths.put([*stored, 300])
+    body = Cursor(data + bytes(300))
+    assert lengths.take(body, len(stored) + 1) == [*stored, max(0, 300 - sum(stored))]
+    assert body.position == len(data)
+    widths = [8, *(length.bit_length() for length in stored)]
+    jumps = sum(abs(b - a) for a, b in pairwise(widths))
+    assert 8 * len(data) <= sum(widths[1:]) + 2 * jumps + len(stored) + 7
+
+
+def test_a_length_of_more_than_31_bits_is_not_written() -> None:
+    with pytest.raises(InvalidArgument, match="2147483648 bytes, the format allows 2147483647"):
+        lengths.put([2**31, 1])
+    assert lengths.put([2**31]) == b""  # the last one is not stored
 
 
 def test_a_map_costs_its_gzip_member_and_a_few_bytes() -> None:

@@ -64,7 +64,7 @@ def test_round_trip(data: st.DataObject) -> None:
     parts = tuple(write_tile(number, part) for number, part in enumerate(tiles))
     file = replace(empty, tiling=replace(empty.tiling, parts=parts))
     written = write(file)
-    assert written[4] == 2
+    assert written[4] == 4
     assert read(written) == file
     assert all_of(written) == tiles
     assert sum(sizes(written).values()) == len(written)
@@ -165,7 +165,7 @@ def test_levels_of_codec_3_are_each_tiles_own() -> None:
     with pytest.raises(MalformedHeader, match="levels of its own"):
         read(forged(head(image, "0032 00 02 0802 0401", lengths=lengths), *parts))
     for levels, message in (("00 01", "levels is 1,"), ("01 8004", "1025")):
-        part = sealed(f"00 {levels} 00 01 00 78")
+        part = sealed(f"00 {levels} 00 01 78")
         lengths = bytes([len(parts[0]), len(part)]).hex()
         made = read(forged(head(image, neutral, lengths=lengths), parts[0], part))
         with pytest.raises(MalformedHeader, match=message):
@@ -195,7 +195,7 @@ def forged(head: bytes, *parts: bytes, length: int | None = None) -> bytes:
     """A file with this head, its checksum made right, and these tiles."""
     size = varint(len(head) + 4 if length is None else length)
     rest = varint(len(size) + len(head) + 4 + sum(map(len, parts)))
-    start = MAGIC + b"\x02" + rest + size + head
+    start = MAGIC + b"\x04" + rest + size + head
     return start + crc32(start).to_bytes(4, "little") + b"".join(parts)
 
 
@@ -204,7 +204,7 @@ def head(
     header: str = "8032 00 03 0803 1005 c8018101",
     size: str = "01 01",
     sections: str = "00",
-    lengths: str = "14 12",
+    lengths: str = "14 11",
 ) -> bytes:
     return bytes.fromhex(image + header + size + sections + lengths)
 
@@ -229,9 +229,9 @@ def test_the_default_head_is_valid() -> None:
         ),
         ({"image": "01 01 c0dec0de 808080 01 40 01"}, Truncated, "length of a tile"),
         ({"lengths": "14"}, Truncated, "length of a tile"),
-        ({"lengths": "14 12 00"}, TrailingData, "the last length of a tile"),
-        ({"lengths": "14 13"}, MalformedHeader, "39 bytes together, the file leaves 38"),
-        ({"lengths": "14 11"}, MalformedHeader, "37 bytes together"),
+        ({"lengths": "14 11 00"}, TrailingData, "the last length of a tile"),
+        ({"lengths": "14 12"}, MalformedHeader, "38 bytes together, the file leaves 37"),
+        ({"lengths": "14 10"}, MalformedHeader, "36 bytes together"),
         ({"lengths": "14 ffffffffffffffff7f"}, MalformedHeader, "bytes together"),
         ({"lengths": "14 ffffffffffffffffff01"}, MalformedHeader, "longer than 9 bytes"),
         (
@@ -282,9 +282,9 @@ def sealed(contents: str, number: int = 1) -> bytes:
         ("07 00", Truncated, "number of streams"),
         ("07 00 00", MalformedHeader, "number of streams is 0"),
         ("07 00 11", MalformedHeader, "number of streams is 17"),
-        ("07 00 01 05 00", Truncated, "a coded stream needs 5 bytes"),
-        ("07 00 01 ffffffffffffffff7f 00", Truncated, "a coded stream needs"),
-        ("07 00 01 01 00 00", TrailingData, "1 bytes too many"),
+        ("07 00 02 ff 0b 00", Truncated, "a coded stream needs 5 bytes"),
+        ("07 00 02 ff", Truncated, "lengths of the streams"),
+        ("07 00 02 ff ff 02 00", MalformedHeader, "bits are set after the lengths"),
         ("07 05 01 00 00 01 00", MalformedHeader, "section 5 does not exist in a tile"),
         ("07 80 01 00 00 01 00", MalformedHeader, "section 128 does not exist in a tile"),
         ("07 82 01 00 00 01 00", MalformedHeader, "section 130 does not exist in a tile"),
@@ -302,7 +302,7 @@ def test_tiles(contents: str, error: type[NczError], message: str) -> None:
 
 
 def test_an_unknown_section_that_may_be_skipped_is() -> None:
-    part = sealed("07 c8 01 00 00 01 01 78")
+    part = sealed("07 c8 01 00 00 01 78")
     tiling = Tiling(64, 64, (TILED.tiling.parts[0], part))
     file = read(write(replace(TILED_HEAD, tiling=tiling)))
     assert tile(file, 1).streams == (b"x",)
@@ -329,7 +329,7 @@ def test_edits_of_head_and_tiles(data: st.DataObject) -> None:
     assert all_of(write(replace(file, tiling=replace(file.tiling, parts=parts)))) == found
 
 
-def test_version_1_is_what_it_was() -> None:
-    assert write(PLAIN)[4] == 1
+def test_one_picture_is_no_file_of_tiles() -> None:
+    assert (write(PLAIN)[4], write(TILED)[4]) == (3, 4)
     assert read(write(PLAIN)).tiling is None
     assert len(read(write(PLAIN)).grid) == 1
