@@ -197,7 +197,7 @@ class Codec(ABC):
         if grid is None or self.margin is None:
             code, sample = partial(self.attempt, self.prepare(photo, **options)), None
         else:
-            tiled = tiles.Tiled(self, photo, grid, options)
+            tiled = tiles.Tiled(self, photo, grid, options, several=wanted is not None)
             code, sample = tiled.attempt, tiled.sample
 
         def attempt(quality: float) -> Attempt:

@@ -40,6 +40,10 @@ UNIT = 64
 SAMPLES = 6
 """Tiles that a search for a target codes again and again, instead of the whole picture."""
 
+HELD = 2**25
+"""Pixels of a picture whose tiles stay analysed while qualities are tried: 4 bytes each in the
+networks that ship. Of a larger one, all but the samples are analysed for each quality."""
+
 GREY = 128
 """What a damaged tile is filled with."""
 
@@ -78,10 +82,12 @@ def _share(side: int, size: int) -> int:
 
 
 class Tiled:
-    """A picture cut up, to be coded at any quality. Analysis is repeated for each, tile by tile:
-    the latents of all tiles together could be too many."""
+    """A picture cut up, to be coded at any quality: at one, or at ``several``, where the analysis
+    of up to `HELD` pixels is kept for the next."""
 
-    def __init__(self, codec: Codec, photo: Photo, grid: Grid, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, codec: Codec, photo: Photo, grid: Grid, options: Mapping[str, Any], several: bool
+    ) -> None:
         assert codec.margin is not None
         self.codec, self.photo, self.grid, self.margin = codec, photo, grid, codec.margin
         self.options = dict(options)
@@ -92,6 +98,8 @@ class Tiled:
         self.samples = {whole[i]: self.prepare(whole[i]) for i in chosen}
         self.original = np.concatenate([photo.cut(*grid.box(n)).pixels for n in self.samples])
         """Pixels of the sample, its tiles one below the other."""
+        self._held = dict(self.samples)
+        self._hold = several and grid.width * grid.height <= HELD
         self._agreement: tuple[float, dict[str, Any]] | None = None
 
     def prepare(self, number: int, **agreed: Any) -> Any:
@@ -133,13 +141,16 @@ class Tiled:
 
     def _attempts(self, quality: float, numbers: Sequence[int]) -> list[Attempt]:
         agreed = self._agreed(quality)
-        prepared = (
-            self.samples[number]
-            if number in self.samples and not agreed
-            else self.prepare(number, **agreed)
-            for number in numbers
-        )
+        prepared = (self._prepared(number, agreed) for number in numbers)
         return [self.codec.attempt(one, quality) for one in prepared]
+
+    def _prepared(self, number: int, agreed: dict[str, Any]) -> Any:
+        if agreed:  # an option of each quality; with one, analysis costs next to nothing
+            return self.prepare(number, **agreed)
+        found = self._held.get(number) or self.prepare(number)
+        if self._hold:
+            self._held[number] = found
+        return found
 
     def _agreed(self, quality: float) -> dict[str, Any]:
         if self._agreement is None or self._agreement[0] != quality:

@@ -147,6 +147,23 @@ def test_alpha_is_packed_once(cvqn, photo, monkeypatch):
     assert packed == [1]
 
 
+def test_a_target_analyses_each_tile_once_unless_they_are_too_many(cvqn, photo, monkeypatch):
+    sizes = [len(cvqn.encode(photo, quality, tile_size=64)) for quality in (1, 100)]
+    analysed, prepare = [], cvqn.prepare
+
+    def counted(part, **options):
+        analysed.append(part)
+        return prepare(part, **options)
+
+    monkeypatch.setattr(cvqn, "prepare", counted)
+    monkeypatch.setattr(tiles, "SAMPLES", 1)  # foretells badly, so that several are tried
+    held = cvqn.encode(photo, tile_size=64, target_size=sum(sizes) // 2)
+    assert len(analysed) == 9
+    monkeypatch.setattr(tiles, "HELD", 150 * 131 - 1)
+    assert cvqn.encode(photo, tile_size=64, target_size=sum(sizes) // 2) == held
+    assert len(analysed) - 9 in {1 + 8 * tries for tries in (2, 3, 4)}
+
+
 def test_more_tiles_than_the_format_holds():
     assert len(tiles.layout(2**22, 1, 64)) == 2**16
     with pytest.raises(InvalidArgument, match="into 65537 tiles, more than 65536: use larger"):
