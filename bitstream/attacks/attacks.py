@@ -127,12 +127,14 @@ def appended() -> Iterable[bytes]:
 
 
 @attack(
-    "Cut the contents anywhere and mend length and checksum, to make a read go past the end.",
+    "Cut the contents anywhere before the last stream and mend length and checksum, to make a read "
+    "go past the end.",
     errors.Truncated, chapter="Structure",
 )  # fmt: skip
 def cut_bodies() -> Iterable[bytes]:
     body = forge.unseal(valid()["cvqn-map"])
-    return [seal(body[:length]) for length in range(len(body))]
+    last = len(parts("cvqn-map").streams[-1])
+    return [seal(body[:length]) for length in range(len(body) - last)]
 
 
 @attack(
