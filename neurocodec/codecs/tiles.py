@@ -41,8 +41,8 @@ SAMPLES = 6
 """Tiles that a search for a target codes again and again, instead of the whole picture."""
 
 HELD = 2**25
-"""Pixels of a picture whose tiles stay analysed while qualities are tried: 4 bytes each in the
-networks that ship. Of a larger one, all but the samples are analysed for each quality."""
+"""Pixels of a picture whose tiles stay analysed while qualities are tried: 4 bytes each with the
+latents that ship, 12 with `comrec`. Of a larger one, all but the samples are analysed each time."""
 
 GREY = 128
 """What a damaged tile is filled with."""

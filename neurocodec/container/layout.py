@@ -18,8 +18,8 @@ MAGIC = b"\x89NCZ"
 """Signature. Its first byte is no text in any encoding and does not survive a 7-bit transfer."""
 
 VERSION, TILED_VERSION = 3, 4
-"""Of a file that holds its picture as a whole, and of one in tiles. Those before were of releases
-that never were, and had other lengths of streams."""
+"""Of a file that holds its picture as a whole, and of one in tiles. Versions 1 and 2, of before the
+first release, had other lengths of streams."""
 
 CVQN, COMREC, VAE = 1, 2, 3
 CODECS = {CVQN: "cvqn", COMREC: "comrec", VAE: "vae"}
