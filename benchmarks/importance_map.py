@@ -3,22 +3,27 @@
     python -m benchmarks.importance_map [--image FILE] [--quality Q] [--out docs/importance_map.png]
 
 Prints the rank correlation of the map's levels with the picture's detail (standard deviation of
-luma in each 16×16 block), and bytes, PSNR and MS-SSIM with the map and without; draws the picture,
-its detail and the map side by side.
+luma in each 16×16 block), and bytes, PSNR and MS-SSIM with the map and without; what the best map
+could save without changing the picture, learned or not; draws the picture, its detail and the map
+side by side.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import numpy as np
+import torch
 from PIL import Image
 from scipy.stats import spearmanr
 
 import neurocodec
 from neurocodec import container
-from neurocodec.container import CVQNHeader
+from neurocodec.codecs import symbols
+from neurocodec.codecs.cvqn import CVQNCodec
+from neurocodec.container import CVQNHeader, packing
 from neurocodec.errors import InvalidArgument, NczError
 from neurocodec.evaluation import metrics
 from neurocodec.nets.cvqn import STRIDE
@@ -49,6 +54,49 @@ def levels(data: bytes) -> np.ndarray | None:
     return np.frombuffer(found.values, np.uint8).reshape(found.rows, found.cols)
 
 
+class Smallest(NamedTuple):
+    """The smallest map that leaves out nothing but zeros, of a file that has none.
+
+    levels: (rows, cols) uint8. symbols, zeros: estimated bytes of all symbols, and of those which
+    the map leaves out. map: bytes of the gzip member.
+    """
+
+    levels: np.ndarray
+    symbols: float
+    zeros: float
+    map: int
+
+
+@torch.no_grad()
+def smallest(codec: CVQNCodec, data: bytes) -> Smallest:
+    """What a map can save as long as the symbols stay what they are."""
+    file = container.read(data)
+    indices, _, _ = codec._read_symbols(file, estimate=False)
+    bits = [torch.zeros(index.shape, dtype=torch.float64) for index in indices]
+
+    def exchange(group: int, logits: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+        index = indices[group][where]
+        nats = -torch.log_softmax(logits, dim=1).gather(1, index[:, None])[:, 0]
+        bits[group][where] = nats / float(np.log(2))
+        return index
+
+    like = torch.empty(1, 1, *indices[0].shape[1:], dtype=torch.float64)
+    side = codec.model.side(None, codec.told(file.header.quality).double(), like)
+    symbols.walk(codec.context, codec.mus, codec._coded(None), side, exchange)
+    levels = zip(indices, codec.model.config.levels, strict=True)
+    coded = torch.cat([index != count // 2 for index, count in levels])
+    channel = torch.arange(len(coded))[:, None, None]
+    needed = ((channel + 1) * coded).amax(dim=0)  # leading channels
+    assert codec.model.map is not None
+    counts = codec.model.map.counts
+    level = torch.searchsorted(counts, needed)
+    every = torch.cat(bits)
+    values = level.to(torch.uint8).numpy()
+    left_out = every[(channel >= counts[level])].sum()
+    member = packing.gzip(values.tobytes())
+    return Smallest(values, float(every.sum()) / 8, float(left_out) / 8, len(member))
+
+
 @click.command()
 @click.option("--image", type=click.Path(exists=True), default=DOCS / "astronaut.png")
 @click.option("--model", default="cvqn", show_default=True)
@@ -76,6 +124,12 @@ def measure(image: Path, model: str, quality: float, out: Path) -> None:
         click.echo(
             f"{name}: {len(data)} bytes, PSNR {metrics.psnr(pixels, decoded):.2f} dB, "
             f"MS-SSIM {metrics.ms_ssim(pixels, decoded):.4f}"
+        )
+    if isinstance(codec, CVQNCodec):
+        best = smallest(codec, files["without"])
+        click.echo(
+            f"the smallest map that leaves out nothing but zeros saves {best.zeros:.0f} of "
+            f"{best.symbols:.0f} bytes of symbols and takes {best.map}"
         )
     found = levels(files["with"])
     if found is None:

@@ -53,12 +53,14 @@ class CVQNSystem(System):
 
     def begin(self, model: CVQN, other: Any, where: str) -> None:
         """The recipe's model may have more than the file: further groups of channels behind its
-        own, further blocks in a stage, gains in the decoder. They begin afresh, the groups of
-        channels beside what the file has learned, the others as if they were not there."""
+        own, further blocks in a stage, gains in the decoder, further levels at both ends. They
+        begin afresh, the groups of channels beside what the file has learned, the blocks and gains
+        as if they were not there, the levels as `with_levels` says."""
         if not isinstance(other, CVQN) or not grows_from(model.config, other.config):
             raise InvalidArgument(
                 f"{where} holds networks of another shape than the recipe's: they may differ in "
-                "appended groups and blocks and in gains of the decoder, and in nothing else"
+                "appended groups and blocks, in levels added at both ends and in gains of the "
+                "decoder, and in nothing else"
             )
         closing = {}  # the convolution behind the blocks of a residual group
         for name, group in other.named_modules():
@@ -69,7 +71,7 @@ class CVQNSystem(System):
                 for block in list(body)[count:-1]:
                     cast(ResidualChannelAttentionBlock, block).add_nothing()
         state = model.state_dict()
-        for name, value in other.state_dict().items():
+        for name, value in with_levels(other, model.config.levels).items():
             module, dot, tensor = name.rpartition(".")
             target = state[closing.get(module, module) + dot + tensor]
             target[tuple(slice(size) for size in value.shape)] = value
@@ -98,11 +100,15 @@ def map_penalty(output: Output, x: Tensor, config: LossConfig) -> Tensor:
 
 def grows_from(larger: CVQNConfig, smaller: CVQNConfig) -> bool:
     """Whether ``larger`` is ``smaller``, or differs only in groups and blocks appended to those it
-    has, in a decoder that is told the quality, and in overlap."""
+    has, in as many levels more at either end, in a decoder that is told the quality, and in
+    overlap."""
     count = len(smaller.groups)
     if larger.groups[:count] != smaller.groups or larger.quality_input < smaller.quality_input:
         return False
     if smaller.overlap not in (0.0, larger.overlap):
+        return False
+    pairs = list(zip(larger.levels, smaller.levels, strict=False))
+    if any(more < less or (more - less) % 2 for more, less in pairs):
         return False
     for ours, theirs in (
         (larger.encoder_blocks, smaller.encoder_blocks),
@@ -114,7 +120,7 @@ def grows_from(larger: CVQNConfig, smaller: CVQNConfig) -> bool:
         larger,
         channels=smaller.channels,
         groups=smaller.groups,
-        levels=larger.levels[:count],
+        levels=smaller.levels,
         context=dataclasses.replace(larger.context, passes=larger.context.passes[:count]),
         encoder_blocks=smaller.encoder_blocks,
         decoder_blocks=smaller.decoder_blocks,
@@ -122,3 +128,41 @@ def grows_from(larger: CVQNConfig, smaller: CVQNConfig) -> bool:
         overlap=smaller.overlap,
     )
     return shared == smaller
+
+
+def with_levels(other: CVQN, levels: tuple[int, ...]) -> dict[str, Tensor]:
+    """The state of ``other`` as if its groups had ``levels``, at least as many as they have.
+
+    Further levels go on at both ends in steps as wide as the outermost; spreads, shares and what
+    the context model adds to a level are those of the last one there was. Level values reach the
+    context model divided by their number: the kernels that read them make up for that. Only where
+    a kernel runs across the border of two groups of unlike growth does what it sees change.
+    """
+    state = {name: value.clone() for name, value in other.state_dict().items()}
+    ratios = [more / less for more, less in zip(levels, other.config.levels, strict=False)]
+    sizes = other.config.groups
+    for index, (part, quantizer) in enumerate(zip(other.context.parts, other.levels, strict=True)):
+        side = (levels[index] - part.levels) // 2
+        mu, context = quantizer.mu.detach(), f"context.groups.{index}"
+        further = torch.arange(1, side + 1, dtype=mu.dtype, device=mu.device)
+        below = mu[0] - (mu[1] - mu[0]) * further.flip(0)
+        above = mu[-1] + (mu[-1] - mu[-2]) * further
+        state[f"quantizers.{index}.mu"] = torch.cat([below, mu, above])
+        for name in (
+            f"quantizers.{index}.log_sigma",
+            f"quantizers.{index}.log_pi",
+            f"{context}.logits.basis",
+            f"{context}.logits.bias",
+        ):
+            value = state[name]
+            ends = [value[..., end : end + 1 or None] for end in (0, -1)]
+            first, last = (end.expand(*value.shape[:-1], side) for end in ends)
+            state[name] = torch.cat([first, value, last], dim=-1)
+        state[f"{context}.logits.head.weight"][0] /= ratios[index]  # the location
+        state[f"{context}.logits.head.bias"][0] /= ratios[index]
+        state[f"{context}.hollow.weight"] *= ratios[index]
+        channels = [ratio for size, ratio in zip(sizes, ratios, strict=True) for _ in range(size)]
+        columns = torch.tensor(channels[: sum(sizes[: index + 1])], device=mu.device)
+        weight = state[f"{context}.condition.0.weight"]
+        weight[:, : len(columns)] *= columns[:, None, None]
+    return state

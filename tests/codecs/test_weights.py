@@ -11,7 +11,9 @@ from safetensors.torch import load
 from neurocodec.codecs import weights
 from neurocodec.nets.comrec import ComRec, ComRecConfig
 from neurocodec.nets.cvqn import CVQN
+from neurocodec.nets.vae import VAE
 from neurocodec.training import recipe
+from tests.codecs.test_vae import TINY as TINY_VAE
 from tests.training.conftest import TINY
 
 
@@ -19,11 +21,13 @@ def networks(kind: str) -> torch.nn.Module:
     torch.manual_seed(4)
     if kind == "comrec":
         return ComRec(ComRecConfig(com_features=4, rec_features=4, rec_blocks=1))
+    if kind == "vae":
+        return VAE(TINY_VAE)
     model = {**TINY["model"], "quality_input": True}
     return CVQN(recipe.build({**TINY, "model": model}).model)
 
 
-@pytest.mark.parametrize("kind", ["cvqn", "comrec"])
+@pytest.mark.parametrize("kind", weights.KINDS)
 def test_what_is_stored_is_what_is_found_to_the_precision_of_its_kind(kind):
     model = networks(kind)
     data = weights.to_bytes(model)
@@ -35,7 +39,7 @@ def test_what_is_stored_is_what_is_found_to_the_precision_of_its_kind(kind):
         if stored[name].dtype == torch.int8:
             bound = before.flatten(1).abs().amax(dim=1) / 127 * 0.501
             assert ((after[name] - before).flatten(1).abs().amax(dim=1) <= bound).all(), name
-        elif name.startswith(entry.exact):
+        elif name.startswith(entry.exact) or not before.is_floating_point():
             assert torch.equal(after[name], before), name
         else:
             assert torch.equal(after[name], before.half().float()), name
@@ -55,6 +59,13 @@ def test_what_is_stored_is_what_is_found_to_the_precision_of_its_kind(kind):
         ("comrec", "rec.blocks.0.first.weight", torch.int8),
         ("comrec", "rec.blocks.0.modulation.weight", torch.float16),
         ("comrec", "dct.full_steps.log_gain", torch.float32),
+        ("vae", "analysis.head.weight", torch.int8),
+        ("vae", "analysis.head.bias", torch.float16),
+        ("vae", "analysis.basis", torch.float16),
+        ("vae", "synthesis.basis", torch.float16),
+        ("vae", "hyper_analysis.tail.weight", torch.int8),
+        ("vae", "prior.gain.log_gain", torch.float32),
+        ("vae", "hyper_cdf", torch.int32),
     ],
 )
 def test_each_tensor_has_the_precision_of_its_kind(kind, name, dtype):

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
 import neurocodec
 from benchmarks import importance_map
-from benchmarks.importance_map import detail, draw, levels, main
+from benchmarks.importance_map import detail, draw, levels, main, smallest
+from neurocodec import container
+from neurocodec.container import packing
 from neurocodec.errors import InvalidArgument
 
 
@@ -44,6 +47,33 @@ def test_a_file_gives_its_map(halves):
             levels(data)
 
 
+def test_the_smallest_map_is_what_is_coded_with_it(halves):
+    """The codec itself, told that map, leaves out the zeros and finds the same symbols."""
+    codec = neurocodec.load("cvqn")
+    data = codec.encode(halves, 20, importance=False)
+    best = smallest(codec, data)
+    file = container.read(data)
+    assert best.symbols * 8 == pytest.approx(codec.estimate(file))
+    assert 0 < best.zeros < best.symbols
+    indices = codec._read_symbols(file)[0]
+    coded = np.concatenate(
+        [
+            index.numpy() != count // 2
+            for index, count in zip(indices, codec.model.config.levels, strict=True)
+        ]
+    )
+    mask = codec.model.map.mask(torch.from_numpy(best.levels.astype(np.int64))[None, None])[
+        0
+    ].numpy()
+    assert not (coded & ~mask).any()
+    # One level less anywhere would cut something off.
+    lower = np.maximum(best.levels.astype(np.int64) - 1, 0)
+    mask = codec.model.map.mask(torch.from_numpy(lower)[None, None])[0].numpy()
+    cut = (coded & ~mask).any(axis=0)
+    assert cut[best.levels > 0].all()
+    assert best.map == len(packing.gzip(best.levels.tobytes()))
+
+
 def run(tmp_path, *options: str):
     image, out = str(tmp_path / "in.png"), str(tmp_path / "map.png")
     return CliRunner().invoke(main, ["--image", image, "--out", out, *options])
@@ -57,6 +87,9 @@ def test_bytes_with_and_without_are_told_and_the_picture_is_drawn(halves, tmp_pa
     for name, use in (("with", True), ("without", False)):
         size = len(neurocodec.encode(halves, "cvqn", importance=use))
         assert f"{name}: {size} bytes" in result.output
+    best = smallest(neurocodec.load("cvqn"), neurocodec.encode(halves, "cvqn", importance=False))
+    told = f"saves {best.zeros:.0f} of {best.symbols:.0f} bytes of symbols and takes {best.map}"
+    assert told in result.output
     assert "rank correlation of level and detail: " in result.output
     assert f"positions at each level: {np.bincount(rows.ravel()).tolist()}" in result.output
     assert Image.open(tmp_path / "map.png").size[0] > 500

@@ -94,6 +94,51 @@ def test_the_new_groups_begin_afresh(grown):
         assert torch.equal(after[name][~taken], value[~taken]), name
 
 
+@torch.no_grad()
+def test_further_levels_leave_those_there_were_as_they_are():
+    small = trained(SMALL)
+    assert SMALL.levels == (15, 7, 5)
+    system = CVQNSystem(recipe.build({**TINY, "model": {**TINY["model"], "levels": [45, 21, 15]}}))
+    large = system.build().eval()
+    system.begin(large, small, "weights")
+    values = [torch.randint(-1, 2, (2, n, 3, 4)).float() for n in SMALL.groups]
+    side = torch.rand(2, 2, 3, 4)
+    pairs = list(zip(small.levels, large.levels, strict=True))
+    expected = small.context(values, [old.mu for old, _ in pairs], side)
+    found = large.context(values, [new.mu for _, new in pairs], side)
+    for less, more, (old, new) in zip(expected, found, pairs, strict=True):
+        torch.testing.assert_close(more[..., old.levels : 2 * old.levels], less)
+        torch.testing.assert_close(new.mu[old.levels : 2 * old.levels], old.mu)
+        # As far apart as the outermost two were, and as likely as the last.
+        torch.testing.assert_close(
+            new.mu.diff()[: old.levels], old.mu.diff()[:1].expand(old.levels)
+        )
+        torch.testing.assert_close(
+            new.mu.diff()[-old.levels :], old.mu.diff()[-1:].expand(old.levels)
+        )
+        assert torch.equal(new.log_sigma[-old.levels :], old.log_sigma[-1:].expand(old.levels))
+        # A value between two inner levels is quantized as it was, one beyond them no longer cut.
+        inner = torch.linspace(float(old.mu[1]), float(old.mu[-2]), 50)
+        torch.testing.assert_close(new(inner).values, old(inner).values)
+        assert new(2 * old.mu[-1]).values > 1.5 * old.mu[-1]
+
+
+def test_more_levels_in_one_group_alone_are_taken_as_well():
+    small = trained(SMALL)
+    wider = recipe.build({**TINY, "model": {**TINY["model"], "levels": [15, 11, 5]}})
+    assert grows_from(wider.model, SMALL)
+    assert not grows_from(SMALL, wider.model)
+    large = CVQNSystem(wider).build()
+    CVQNSystem(wider).begin(large, small, "weights")
+    mine, theirs = large.state_dict(), small.state_dict()
+    first, third = (f"context.groups.{index}.condition.0.weight" for index in (0, 2))
+    assert torch.equal(mine[first], theirs[first])
+    # Of what the third group's model reads, the six channels of the second group alone grew.
+    torch.testing.assert_close(mine[third][:, 2:8], theirs[third][:, 2:8] * 11 / 7)
+    assert torch.equal(mine[third][:, :2], theirs[third][:, :2])
+    assert torch.equal(mine[third][:, 8:], theirs[third][:, 8:])
+
+
 DEEPER = {"encoder_blocks": [1, 2, 1, 1], "decoder_blocks": [2, 1, 1, 3], "quality_input": True}
 
 
@@ -146,7 +191,8 @@ def test_overlap_begins_at_its_strength_and_stays_where_it_was_learned():
         {"map_levels": 0},
         {"importance": "re"},
         {"groups": (6, 2, 4, 6), "levels": (7, 15, 5, 3)},
-        {"levels": (15, 7, 7, 3)},
+        {"levels": (15, 7, 6, 3)},
+        {"levels": (15, 7, 3, 3)},
         {"context": dataclasses.replace(LARGE.context, passes=(3, 3, 2, 2))},
         {"context": dataclasses.replace(LARGE.context, hidden=9)},
     ],
