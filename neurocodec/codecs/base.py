@@ -17,12 +17,12 @@ from PIL import Image
 from torch import Tensor
 
 from neurocodec import container, zoo
-from neurocodec.codecs import search, tiles
+from neurocodec.codecs import target, tiles
 from neurocodec.codecs.attempt import Attempt
 from neurocodec.codecs.symbols import RateReport
 from neurocodec.container import Box, Grid
 from neurocodec.errors import InvalidArgument, ModelMismatch
-from neurocodec.image import Photo, as_mode, open_photo, to_pil, unpack_alpha
+from neurocodec.image import Photo, open_photo, to_pil, unpack_alpha
 from neurocodec.limits import MAX_PIXELS
 from neurocodec.memory import memory_for
 
@@ -151,26 +151,23 @@ class Codec(ABC):
         options: those of the codec, see its ``prepare``.
         Raises InvalidArgument for values out of range or targets out of reach.
         """
-        targets = {
-            "target bpp": target_bpp,
-            "target size": target_size,
-            "target PSNR": target_psnr,
-            "target MS-SSIM": target_msssim,
-        }
-        chosen = [(name, value) for name, value in targets.items() if value is not None]
-        if len(chosen) > 1:
-            raise InvalidArgument(f"{chosen[0][0]} and {chosen[1][0]} exclude each other: give one")
-        if not chosen and not 1 <= quality <= 100:
+        wanted = target.only(
+            {
+                target.BPP: target_bpp,
+                target.SIZE: target_size,
+                target.PSNR: target_psnr,
+                target.MS_SSIM: target_msssim,
+            }
+        )
+        if wanted is None and not 1 <= quality <= 100:
             raise InvalidArgument(f"quality {quality} is out of range: use 1 to 100")
-        if chosen and not chosen[0][1] > 0:
-            raise InvalidArgument(f"{chosen[0][0]} {chosen[0][1]} must be positive")
         self._check_names(options)
         photo = open_photo(image)
         height, width = photo.pixels.shape[:2]
         grid = tiles.layout(width, height, tile_size)
         remedy = "encode in tiles, or in smaller ones (--tile-size)"
         with memory_for(width, height, remedy), self.exactly():
-            return self._encode(photo, quality, chosen[0] if chosen else None, grid, options)
+            return self._encode(photo, quality, wanted, grid, options)
 
     def _check_names(self, options: Iterable[str]) -> None:
         """Raises InvalidArgument for options that this codec does not have."""
@@ -188,57 +185,24 @@ class Codec(ABC):
         self,
         photo: Photo,
         quality: float,
-        wanted: tuple[str, float] | None,
+        wanted: target.Target | None,
         grid: Grid | None,
         options: dict[str, Any],
     ) -> bytes:
         """At ``quality`` or for a target, ``wanted``; in the tiles of ``grid`` if there is one."""
         code: Callable[[float], Attempt]
         if grid is None or self.margin is None:
-            code, sample = partial(self.attempt, self.prepare(photo, **options)), None
+            code, tiled = partial(self.attempt, self.prepare(photo, **options)), None
         else:
             tiled = tiles.Tiled(self, photo, grid, options, several=wanted is not None)
-            code, sample = tiled.attempt, tiled.sample
+            code = tiled.attempt
 
         def attempt(quality: float) -> Attempt:
             return code(container.snap_quality(quality))
 
         if wanted is None:
             return attempt(quality).data
-        name, target = wanted
-        count = photo.pixels.size // 3
-        if name in ("target size", "target bpp"):
-            share = 1.0 if sample is None else count / (tiled.original.size // 3)
-
-            def rate(size: float) -> float:
-                return size if name == "target size" else 8 * size / count
-
-            try:
-                return search.highest_within(
-                    attempt, lambda a: rate(len(a.data)), target, name,
-                    sample and (lambda quality: rate(len(sample(quality).data) * share)),
-                ).data  # fmt: skip
-            except search.OutOfReach as error:
-                carried = sum(map(len, filter(None, (photo.icc, photo.exif, photo.xmp))))
-                if not carried:
-                    raise
-                raise InvalidArgument(
-                    f"{error}, or leave out metadata (--metadata none), up to {carried} bytes"
-                ) from error
-        from neurocodec.evaluation import metrics
-
-        metric = metrics.psnr if name == "target PSNR" else metrics.ms_ssim
-
-        def score(original: np.ndarray, coded: Attempt) -> float:
-            return metric(original, as_mode(coded.pixels(), photo.mode))
-
-        if name == "target MS-SSIM" and sample:
-            # Tiles too small for the metric say nothing of it: the picture itself is searched.
-            sample = sample if min(tiled.original.shape[:2]) >= metrics.MS_SSIM_MIN_SIDE else None
-        return search.lowest_reaching(
-            attempt, lambda a: score(photo.pixels, a), target, name,
-            sample and (lambda quality: score(tiled.original, sample(quality))),
-        ).data  # fmt: skip
+        return target.meet(wanted, photo, attempt, tiled)
 
     def pack(
         self,
