@@ -50,40 +50,34 @@ def plan(
     *sources, target = paths if folder is None else (*paths, folder)
     if "" in (*sources, target):  # a variable that is not set; as a path, the current folder
         raise click.UsageError("An empty name is no file: give all inputs and outputs names.")
-    folders = [source for source in sources if Path(source).is_dir()]
     if folder is not None:
         _check_folder(folder)
+    elif len(sources) == 1 and not Path(sources[0]).is_dir() and not _is_folder(target):
+        jobs = [Job(sources[0], target)]
+        _check_inputs_stay(jobs)
+        return jobs
     else:
-        into_folder = target != STANDARD and (Path(target).is_dir() or target.endswith(_SEPARATORS))
-        if len(sources) == 1 and not folders and not into_folder:
-            jobs = [Job(sources[0], target)]
-            _check_inputs_stay(jobs)
-            return jobs
-        if target == STANDARD:
-            raise click.UsageError("Several inputs need a folder as output, not standard output.")
-        if not into_folder and (len(folders) != len(sources) or Path(target).exists()):
-            raise click.UsageError(
-                f"{target} is no folder: several inputs need one, end it in '/'."
-            )
-        if not into_folder and _looks_like_a_file(target):
-            raise click.UsageError(
-                f"{target} looks like a file: a folder as input needs one as output, end it in '/'."
-            )
+        _check_target(target, sources)
     if STANDARD in sources:
         raise click.UsageError("Standard input has no name: give it an output file of its own.")
-    jobs = []
-    for source in sources:
-        path = Path(source)
-        root = path if source in folders else path.parent
-        found = _files_in(root, wanted) if source in folders else [Path(path.name)]
-        if not found:
-            raise InvalidArgument(f"{source} holds no files ending in {', '.join(sorted(wanted))}")
-        for name in found:
-            output = Path(target, name).with_suffix(suffix)
-            jobs.append(Job(str(root / name), str(output), makes_folder=True))
+    jobs = [job for source in sources for job in _into_folder(source, target, suffix, wanted)]
     _check_targets_differ(jobs)
     _check_inputs_stay(jobs)
     return jobs
+
+
+def _into_folder(source: str, target: str, suffix: str, wanted: Collection[str]) -> Iterator[Job]:
+    """The jobs of one input, a file or a folder. Raises InvalidArgument for a folder of none."""
+    path = Path(source)
+    if not path.is_dir():
+        yield Job(str(path), str(Path(target, path.name).with_suffix(suffix)), makes_folder=True)
+        return
+    found = _files_in(path, wanted)
+    if not found:
+        raise InvalidArgument(f"{source} holds no files ending in {', '.join(sorted(wanted))}")
+    for name in found:
+        output = Path(target, name).with_suffix(suffix)
+        yield Job(str(path / name), str(output), makes_folder=True)
 
 
 def read(job: Job) -> str | bytes:
@@ -173,6 +167,25 @@ def _looks_like_a_file(folder: str) -> bool:
     from neurocodec.image import readable_suffixes
 
     return Path(folder).suffix.lower() in (".ncz", *readable_suffixes())
+
+
+def _is_folder(target: str) -> bool:
+    """Whether an output is a folder, or meant as one."""
+    return target != STANDARD and (Path(target).is_dir() or target.endswith(_SEPARATORS))
+
+
+def _check_target(target: str, sources: Sequence[str]) -> None:
+    """Refuse an output of several files that is no folder, or is not meant as one."""
+    if target == STANDARD:
+        raise click.UsageError("Several inputs need a folder as output, not standard output.")
+    if _is_folder(target):
+        return
+    if Path(target).exists() or not all(Path(source).is_dir() for source in sources):
+        raise click.UsageError(f"{target} is no folder: several inputs need one, end it in '/'.")
+    if _looks_like_a_file(target):
+        raise click.UsageError(
+            f"{target} looks like a file: a folder as input needs one as output, end it in '/'."
+        )
 
 
 def _check_folder(folder: str) -> None:
