@@ -21,7 +21,7 @@ from neurocodec.training import recipe
 PHOTO = Path(__file__).parents[1] / "docs" / "astronaut.png"
 
 
-@pytest.fixture(scope="module", params=["cvqn", "vae", "vae-msssim"])
+@pytest.fixture(scope="module", params=["cvqn", "cvqn-mse", "vae", "vae-msssim"])
 def codec(request):
     return neurocodec.load(request.param)
 
@@ -34,7 +34,7 @@ def pixels():
 @pytest.fixture
 def own_zoo(tmp_path, monkeypatch):
     """A copy of the models to damage, with caches of its own."""
-    for name in ("cvqn", "vae", "vae-msssim"):
+    for name in ("cvqn", "cvqn-mse", "vae", "vae-msssim"):
         shutil.copytree(zoo.folder() / name, tmp_path / name)
     monkeypatch.setattr(zoo, "folder", lambda: tmp_path)
     monkeypatch.setattr(zoo, "models", functools.cache(zoo.models.__wrapped__))

@@ -69,6 +69,8 @@ def cases() -> dict[str, tuple[Image.Image, dict]]:
         "vae-alpha": (alpha, {"quality": 60}),
         "vae-msssim-q30": (picture(96, 64), {"quality": 30, "model": "vae-msssim"}),
         "vae-msssim-q90": (picture(48, 40), {"quality": 90, "model": "vae-msssim"}),
+        "cvqn-mse-q30": (picture(96, 64), {"quality": 30, "model": "cvqn-mse"}),
+        "cvqn-mse-q90": (picture(48, 40), {"quality": 90, "model": "cvqn-mse"}),
         "cvqn-tiles": (picture(70, 67), {"quality": 30, "tile_size": 64}),
         "cvqn-tiles-roi": (picture(96, 64), {"quality": 50, "roi": mask, "tile_size": 64}),
         "cvqn-tiles-alpha": (tall, {"quality": 20, "tile_size": 64}),
