@@ -199,6 +199,7 @@ def test_new_gaussians_begin_as_faint_copies(tmp_path, kind):
     else:
         path = tmp_path / "weights.safetensors"
         path.write_bytes(weights.to_bytes(first.model.networks))
+        first.model.networks.load_state_dict(weights.load(path).state_dict())  # in eight bits
     wider = trainer(model={**TINY["model"], "components": 3})
     wider.begin_with(path)
 
