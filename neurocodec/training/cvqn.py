@@ -155,8 +155,8 @@ def with_levels(other: CVQN, levels: tuple[int, ...]) -> dict[str, Tensor]:
             f"{context}.logits.bias",
         ):
             value = state[name]
-            ends = [value[..., end : end + 1 or None] for end in (0, -1)]
-            first, last = (end.expand(*value.shape[:-1], side) for end in ends)
+            outer = (*value.shape[:-1], side)
+            first, last = value[..., :1].expand(outer), value[..., -1:].expand(outer)
             state[name] = torch.cat([first, value, last], dim=-1)
         state[f"{context}.logits.head.weight"][0] /= ratios[index]  # the location
         state[f"{context}.logits.head.bias"][0] /= ratios[index]

@@ -47,8 +47,7 @@ def test_a_file_gives_its_map(halves):
             levels(data)
 
 
-def test_the_smallest_map_is_what_is_coded_with_it(halves):
-    """The codec itself, told that map, leaves out the zeros and finds the same symbols."""
+def test_the_smallest_map_covers_all_but_zeros_and_no_smaller_one_does(halves):
     codec = neurocodec.load("cvqn")
     data = codec.encode(halves, 20, importance=False)
     best = smallest(codec, data)
