@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -21,17 +23,20 @@ from neurocodec.nets.cvqn import CVQN, CVQNConfig
 from neurocodec.nets.vae import VAE, VAEConfig
 from neurocodec.plain import from_dict, to_dict
 
-SCALE = ".scale"  # a kernel of eight bits NAME has its scales beside it
+SCALE = ".scale"  # a kernel of eight bits NAME has its scales beside it,
+FIRST = ".first"  # and its first output channels in half precision, where they need that
 KERNEL = 4  # dimensions of a convolution's weight, at least
 
 
 class Kind(NamedTuple):
-    """``exact``, ``half``, ``coarse``: beginnings of the names of the tensors that keep single
-    precision, of those that get half of it, and of those others whose kernels get eight bits.
+    """``exact``, ``coarse``: beginnings of the names of the tensors that keep single precision, and
+    of those others whose kernels get eight bits; all else gets half precision. ``half``: kernels
+    whose first output channels, as many as it says, get half precision too.
 
     Half precision costs nothing measurable in convolutions; gains and levels are few and exact.
     Eight bits and a scale an output channel cost the shipped models 0.05 to 0.2 % of the rate:
-    most of these kernels only correct what a block transform, or an inner codec, gives.
+    most of these kernels only correct what a block transform, or an inner codec, gives. A block
+    transform itself needs more where its coefficients are large.
     """
 
     networks: Any
@@ -39,7 +44,7 @@ class Kind(NamedTuple):
     codec: Any
     exact: tuple[str, ...]
     coarse: tuple[str, ...]
-    half: tuple[str, ...] = ()
+    half: Mapping[str, int] = MappingProxyType({})
 
 
 KINDS = {
@@ -63,7 +68,7 @@ KINDS = {
         VAECodec,
         exact=("inverse_gain", "prior.gain", "prior.hyper_gain", "prior.log_unit"),
         coarse=("analysis", "synthesis", "hyper_analysis", "prior"),
-        half=("analysis.basis", "synthesis.basis"),
+        half={"analysis.basis": 24, "synthesis.basis": 24},
     ),
 }
 
@@ -75,10 +80,12 @@ def to_bytes(model: nn.Module) -> bytes:
     for key, tensor in model.state_dict().items():
         if key.startswith(kind.exact) or not tensor.is_floating_point():
             tensors[key] = tensor
-        elif key.startswith(kind.half) or tensor.dim() < KERNEL or not key.startswith(kind.coarse):
+        elif tensor.dim() < KERNEL or not key.startswith(kind.coarse):
             tensors[key] = tensor.half()
         else:
             tensors[key], tensors[key + SCALE] = in_eight_bits(tensor)
+            if key in kind.half:
+                tensors[key + FIRST] = tensor[: kind.half[key]].half()
     tensors = {key: tensor.contiguous().cpu() for key, tensor in tensors.items()}
     config = json.dumps(to_dict(model.config), sort_keys=True)
     return serialise(tensors, metadata={"codec": name, "config": config})
@@ -98,7 +105,10 @@ def widened(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if name + SCALE in tensors:
             found[name] = tensor.float() * tensors[name + SCALE]
-        elif not name.endswith(SCALE):
+            if name + FIRST in tensors:
+                first = tensors[name + FIRST].float()
+                found[name][: len(first)] = first
+        elif not name.endswith((SCALE, FIRST)):
             found[name] = tensor.float() if tensor.is_floating_point() else tensor
     return found
 

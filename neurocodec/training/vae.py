@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from neurocodec.coding.cdf import TOTAL
 from neurocodec.errors import InvalidArgument, MissingDependency
-from neurocodec.nets.comrec import ComRec
+from neurocodec.nets.comrec import Block, ComRec
 from neurocodec.nets.vae import HYPER_LEVELS, VAE, Output, Residual
 from neurocodec.training.loss import Losses, rate_distortion
 from neurocodec.training.recipe import VAERecipe
@@ -19,6 +19,14 @@ from neurocodec.training.system import System, judge_rates, stratified
 
 HEAD = re.compile(r"networks\.prior\.groups\.\d+\.head\.(weight|bias)")
 """Of the parameters, those that a row of a mixture comes from."""
+OF_A_CHANNEL = re.compile(
+    r"networks\.(analysis\.(basis|tail\.(weight|bias))|synthesis\.basis|prior\.log_unit)"
+)
+"""Those that have a row for each channel of the latent,"""
+HEARS_CHANNELS = re.compile(r"networks\.(hyper_analysis|synthesis)\.head\.weight")
+"""a column of kernels,"""
+GAINS = re.compile(r"networks\.(prior\.gain|inverse_gain)\.log_gain")
+"""a column of gains."""
 FAINT = -3.0
 """Log-weight of a new Gaussian beside that of the one it comes from."""
 
@@ -76,10 +84,11 @@ class VAESystem(System):
         return judge_rates(model, crops)
 
     def begin(self, model: TrainedVAE, other: Any, where: str) -> None:
-        """A VAE of the same shape, or with fewer Gaussians a symbol or fewer residual blocks at a
-        sixteenth, of which the new ones begin as if they were not there; with its bottleneck if it
-        comes from a checkpoint, else with one that says what its tables do. Or, for a start, the
-        RecCNN of a ComRec, which then restores the block transform."""
+        """A VAE of the same shape, or with fewer Gaussians a symbol, fewer residual blocks or fewer
+        groups, of which the new ones begin as if they were not there, groups with what the block
+        transform alone does; with its bottleneck if it comes from a checkpoint, else with one that
+        says what its tables do. Or, for a start, the RecCNN of a ComRec, which then restores the
+        block transform."""
         source: dict[str, Tensor] = other.state_dict()
         if isinstance(other, VAE):
             source = {f"networks.{name}": value for name, value in source.items()}
@@ -88,16 +97,19 @@ class VAESystem(System):
             has, wanted = networks.config.components, self.config.model.components
             for name in [name for name in source if HEAD.fullmatch(name)]:
                 source[name] = with_more_gaussians(source[name], has, wanted)
-            for side in ("analysis", "synthesis"):
-                blocks = list(getattr(model.networks, side).deeper)
-                for block in blocks[len(getattr(networks, side).deeper) :]:
-                    cast(Residual, block).add_nothing()
+            for ours, theirs in zip(_stacks(model.networks), _stacks(networks), strict=True):
+                for block in list(ours)[len(theirs) :]:
+                    cast(Residual | Block, block).add_nothing()
         elif isinstance(other, ComRec):
             source = {
                 f"networks.synthesis.restore.{name}": value
                 for name, value in other.rec.state_dict().items()
             }
         state = model.state_dict()
+        source = {
+            name: with_more_channels(name, value, state[name]) if name in state else value
+            for name, value in source.items()
+        }
         if any(name not in state or state[name].shape != v.shape for name, v in source.items()):
             raise InvalidArgument(f"{where} holds networks of another shape than the recipe's")
         model.load_state_dict(source, strict=False)
@@ -108,6 +120,27 @@ class VAESystem(System):
         """The networks, with the bottleneck as integer tables."""
         model.networks.hyper_cdf.copy_(tables(model.bottleneck))
         return model.networks
+
+
+def _stacks(networks: VAE) -> tuple[nn.Sequential | nn.ModuleList, ...]:
+    """Of residual blocks, those that a configuration gives a length."""
+    analysis, synthesis = networks.analysis, networks.synthesis
+    return analysis.blocks, analysis.deeper, synthesis.restore.blocks, synthesis.deeper
+
+
+def with_more_channels(name: str, few: Tensor, fresh: Tensor) -> Tensor:
+    """A parameter of a VAE as a start for that of one with channels appended to its latent, whose
+    parameter before training is ``fresh``: the new channels are what they are there, with the gains
+    of the last one that there was, and no network hears of them. As it is where it has as many."""
+    if few.shape == fresh.shape:
+        return few
+    if OF_A_CHANNEL.fullmatch(name):
+        return torch.cat([few, fresh[len(few) :]])
+    if HEARS_CHANNELS.fullmatch(name):
+        return torch.cat([few, torch.zeros_like(fresh[:, few.shape[1] :])], dim=1)
+    if GAINS.fullmatch(name):
+        return torch.cat([few, few[:, -1:].expand_as(fresh[:, few.shape[1] :])], dim=1)
+    return few
 
 
 def with_more_gaussians(head: Tensor, has: int, wanted: int) -> Tensor:

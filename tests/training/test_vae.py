@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 import yaml
 
 pytest.importorskip("compressai")
@@ -15,6 +16,7 @@ from neurocodec.codecs import weights
 from neurocodec.codecs.vae import VAECodec
 from neurocodec.coding.cdf import check_cdf
 from neurocodec.errors import InvalidArgument, MissingDependency
+from neurocodec.nets.block_transform import dct_basis
 from neurocodec.nets.comrec import ComRec, ComRecConfig
 from neurocodec.nets.vae import HYPER_LEVELS, VAE
 from neurocodec.training import recipe, run
@@ -225,11 +227,11 @@ def test_further_blocks_begin_as_if_they_were_not_there(tmp_path):
         if name.endswith(("tail.weight", "up.weight")):  # as training leaves them: not zero
             value.normal_(generator=torch.Generator().manual_seed(1))
     save(first, path := tmp_path / "checkpoint.pt")
-    deeper = trainer(model={**TINY["model"], "deeper": [1, 2]})
+    deeper = trainer(model={**TINY["model"], "deeper": [1, 2], "blocks": [2, 3]})
     deeper.begin_with(path)
     before, after = first.average.networks, deeper.model.networks
-    assert len(after.analysis.deeper) == 1
-    assert len(after.synthesis.deeper) == 2
+    assert [len(after.analysis.deeper), len(after.synthesis.deeper)] == [1, 2]
+    assert [len(after.analysis.blocks), len(after.synthesis.restore.blocks)] == [2, 3]
 
     x = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(2))
     quality = torch.tensor([60.0])
@@ -244,6 +246,51 @@ def test_further_blocks_begin_as_if_they_were_not_there(tmp_path):
     save(deeper, path)
     with pytest.raises(InvalidArgument, match="another shape"):  # none is taken away
         trainer().begin_with(path)
+
+
+@torch.no_grad()
+def test_further_groups_begin_as_the_block_transform_alone(tmp_path):
+    """What there was says, costs and decodes what it did; the new group adds its coefficients."""
+    first = trainer()
+    noise = torch.Generator().manual_seed(1)
+    for value in first.average.networks.parameters():  # as training leaves them: no zeros
+        value += 0.01 * torch.randn(value.shape, generator=noise)
+    save(first, path := tmp_path / "checkpoint.pt")
+    grown = {**TINY["model"], "groups": [3, 9, 12, 8], "passes": [3, 2, 1, 1]}
+    more = trainer(model=grown)
+    more.begin_with(path)
+    before, after = first.average.networks, more.model.networks
+
+    x = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(2))
+    quality = torch.tensor([60.0])
+    (latent, hyper), (latent_after, hyper_after) = before.analyse(x), after.analyse(x)
+    torch.testing.assert_close(latent_after[:, :24], latent)
+    filters, _ = dct_basis(32)
+    expected = F.conv2d((x - 0.5) * 255, filters[24:], stride=16)
+    torch.testing.assert_close(latent_after[:, 24:], expected)
+    torch.testing.assert_close(hyper_after, hyper)
+
+    gain = after.prior.gain(quality)
+    torch.testing.assert_close(gain[:, :24], before.prior.gain(quality))
+    assert torch.equal(gain[:, 24:], gain[:, 23:24].expand(-1, 8, -1, -1))
+    bits, _ = before.prior(latent * gain[:, :24], hyper.round(), quality)
+    bits_after, _ = after.prior(latent_after * gain, hyper.round(), quality)
+    torch.testing.assert_close(bits_after[:, :24], bits)
+
+    silent = torch.cat([latent, torch.zeros_like(expected)], dim=1)
+    picture = before.synthesise(latent, quality)
+    torch.testing.assert_close(after.synthesise(silent, quality), picture)
+    heard = after.synthesise(latent_after, quality)
+    assert (heard - picture).abs().max() > 0.01
+
+    save(more, path)
+    with pytest.raises(InvalidArgument, match="another shape"):  # none is taken away
+        trainer().begin_with(path)
+    for groups in ([3, 9, 20], [3, 9, 13, 8]):  # only whole groups, at the end
+        with pytest.raises(InvalidArgument, match="another shape"):
+            trainer(
+                model={**grown, "groups": groups, "passes": [3, 2, 1, 1][: len(groups)]}
+            ).begin_with(path)
 
 
 def test_reccnn_of_a_comrec_is_a_start():
