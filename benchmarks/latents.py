@@ -4,8 +4,10 @@
 
 Prints a Markdown table, means over all photographs: how concentrated the latent is (the share of
 its integers that are zero, of those within ±1, and the mean magnitude), the share of the coded
-bytes that each stream's group takes (the hyper-latent first), and coded bits over the estimate of
-the float mixtures, which holds the costs of snapping, of integer tables and of the coder's ends.
+bytes that each stream's group takes (the hyper-latent first), coded bits over the estimate of
+the float mixtures, which holds the costs of snapping, of integer tables and of the coder's ends,
+and PSNR, beside what it would be if nothing were rounded: how much of the error is quantization's,
+and how much the transforms'.
 """
 
 from __future__ import annotations
@@ -13,15 +15,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import numpy as np
+import torch
 
 import neurocodec
 from neurocodec import container
-from neurocodec.codecs.vae import VAECodec
+from neurocodec.codecs.attempt import Attempt
+from neurocodec.codecs.vae import Analysis, VAECodec
 from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation.images import find_images
+from neurocodec.evaluation.metrics import psnr
 from neurocodec.image import open_photo
 from neurocodec.nets.passes import pass_numbers
 
@@ -61,13 +67,36 @@ def concentration(codec: VAECodec, data: bytes) -> Concentration:
     )
 
 
-def table(rows: dict[float, list[Concentration]]) -> str:
+class Fidelity(NamedTuple):
+    """PSNR in dB, as coded and with the latent not rounded."""
+
+    coded: float
+    unrounded: float
+
+
+@torch.no_grad()
+def fidelity(codec: VAECodec, prepared: Analysis, attempt: Attempt) -> Fidelity:
+    """Of one photograph at one quality."""
+    pixels = prepared.photo.pixels
+    steps = prepared.latent * codec.model.prior.gain(codec.told(attempt.quality))
+    unrounded = codec.render(steps, container.read(attempt.data).header)
+    height, width = pixels.shape[:2]
+    return Fidelity(psnr(pixels, attempt.pixels()), psnr(pixels, unrounded[:height, :width]))
+
+
+def table(rows: dict[float, list[tuple[Concentration, Fidelity]]]) -> str:
     """Markdown, a line a quality: means over the photographs."""
-    groups = len(next(iter(rows.values()))[0].shares) - 1
+    groups = len(next(iter(rows.values()))[0][0].shares) - 1
     names = ["quality", "bpp", "zeros", "within ±1", "mean magnitude", "hyper-latent"]
-    names += [f"group {index}" for index in range(groups)] + ["coded / estimate"]
+    names += [f"group {index}" for index in range(groups)] + [
+        "coded / estimate",
+        "PSNR",
+        "nothing rounded",
+    ]
     lines = ["| " + " | ".join(names) + " |", "|" + " --: |" * len(names)]
-    for quality, found in rows.items():
+    for quality, measured in rows.items():
+        found, pictures = zip(*measured, strict=True)
+        coded, unrounded = np.mean(pictures, axis=0)
         mean = {
             name: float(np.mean([getattr(one, name) for one in found]))
             for name in ("bpp", "zeros", "within_one", "magnitude", "excess")
@@ -77,6 +106,7 @@ def table(rows: dict[float, list[Concentration]]) -> str:
             f"{quality:g}", f"{mean['bpp']:.3f}", f"{mean['zeros']:.1%}",
             f"{mean['within_one']:.1%}", f"{mean['magnitude']:.3f}",
             *(f"{share:.1%}" for share in shares), f"{mean['excess']:+.2%}",
+            f"{coded:.2f}", f"{unrounded:.2f}",
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -91,12 +121,13 @@ def main(data: str, model: str, qualities: tuple[float, ...]) -> None:
     codec = neurocodec.load(model)
     if not isinstance(codec, VAECodec):
         raise InvalidArgument(f"model {model} is no vae: name one that is")
-    rows: dict[float, list[Concentration]] = {quality: [] for quality in qualities}
+    rows: dict[float, list[tuple[Concentration, Fidelity]]] = {q: [] for q in qualities}
     for path in find_images(Path(data)):
         prepared = codec.prepare(open_photo(path))
         for quality in qualities:
             attempt = codec.attempt(prepared, container.snap_quality(quality))
-            rows[quality].append(concentration(codec, attempt.data))
+            found = concentration(codec, attempt.data), fidelity(codec, prepared, attempt)
+            rows[quality].append(found)
     click.echo(table(rows))
 
 
