@@ -115,7 +115,7 @@ def table(rows: dict[float, list[tuple[Concentration, Fidelity]]]) -> str:
 @click.command()
 @click.option("--data", required=True, help="A folder of photographs.")
 @click.option("--model", default="vae", show_default=True)
-@click.option("--quality", "qualities", type=float, multiple=True, default=(10, 30, 50, 70, 90))
+@click.option("--quality", "qualities", type=float, multiple=True, default=(10, 30, 50, 70, 90, 100))
 def main(data: str, model: str, qualities: tuple[float, ...]) -> None:
     """Where the bits of a vae go."""
     codec = neurocodec.load(model)
