@@ -31,6 +31,8 @@ from neurocodec.evaluation.metrics import psnr
 from neurocodec.image import open_photo
 from neurocodec.nets.passes import pass_numbers
 
+QUALITIES = (10, 30, 50, 70, 90, 100)
+
 
 @dataclass(frozen=True)
 class Concentration:
@@ -115,7 +117,7 @@ def table(rows: dict[float, list[tuple[Concentration, Fidelity]]]) -> str:
 @click.command()
 @click.option("--data", required=True, help="A folder of photographs.")
 @click.option("--model", default="vae", show_default=True)
-@click.option("--quality", "qualities", type=float, multiple=True, default=(10, 30, 50, 70, 90, 100))
+@click.option("--quality", "qualities", type=float, multiple=True, default=QUALITIES)
 def main(data: str, model: str, qualities: tuple[float, ...]) -> None:
     """Where the bits of a vae go."""
     codec = neurocodec.load(model)
