@@ -106,7 +106,7 @@ def widened(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         if name + SCALE in tensors:
             found[name] = tensor.float() * tensors[name + SCALE]
             if name + FIRST in tensors:
-                first = tensors[name + FIRST].float()
+                first = tensors[name + FIRST]
                 found[name][: len(first)] = first
         elif not name.endswith((SCALE, FIRST)):
             found[name] = tensor.float() if tensor.is_floating_point() else tensor

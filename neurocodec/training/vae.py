@@ -131,15 +131,15 @@ def _stacks(networks: VAE) -> tuple[nn.Sequential | nn.ModuleList, ...]:
 def with_more_channels(name: str, few: Tensor, fresh: Tensor) -> Tensor:
     """A parameter of a VAE as a start for that of one with channels appended to its latent, whose
     parameter before training is ``fresh``: the new channels are what they are there, with the gains
-    of the last one that there was, and no network hears of them. As it is where it has as many."""
-    if few.shape == fresh.shape:
-        return few
-    if OF_A_CHANNEL.fullmatch(name):
+    of the last one that there was, and no network hears of them. As it is where it has as many, or
+    where more than the channels differs."""
+    if OF_A_CHANNEL.fullmatch(name) and few.shape[1:] == fresh.shape[1:]:
         return torch.cat([few, fresh[len(few) :]])
-    if HEARS_CHANNELS.fullmatch(name):
-        return torch.cat([few, torch.zeros_like(fresh[:, few.shape[1] :])], dim=1)
-    if GAINS.fullmatch(name):
-        return torch.cat([few, few[:, -1:].expand_as(fresh[:, few.shape[1] :])], dim=1)
+    new = fresh[:, few.shape[1] :] if few.dim() == fresh.dim() > 1 else fresh
+    if HEARS_CHANNELS.fullmatch(name) and len(few) == len(fresh):
+        return torch.cat([few, torch.zeros_like(new)], dim=1)
+    if GAINS.fullmatch(name) and len(few) == len(fresh):
+        return torch.cat([few, few[:, -1:].expand_as(new)], dim=1)
     return few
 
 

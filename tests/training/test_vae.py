@@ -293,6 +293,16 @@ def test_further_groups_begin_as_the_block_transform_alone(tmp_path):
             ).begin_with(path)
 
 
+@pytest.mark.parametrize(
+    "other", [{"synthesis": [4, 12]}, {"features": 8}, {"analysis": [4, 12]}, {"gain_anchors": 5}]
+)
+def test_networks_of_another_width_are_no_start_for_further_groups(tmp_path, other):
+    save(trainer(), path := tmp_path / "checkpoint.pt")
+    grown = {**TINY["model"], "groups": [3, 9, 12, 8], "passes": [3, 2, 1, 1], **other}
+    with pytest.raises(InvalidArgument, match="another shape"):
+        trainer(model=grown).begin_with(path)
+
+
 def test_reccnn_of_a_comrec_is_a_start():
     run = trainer()
     torch.manual_seed(3)
