@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 import click
@@ -43,17 +42,17 @@ class Decode:
     def __call__(self, job: files.Job) -> None:
         from neurocodec.image import save
 
+        files.make_way(job)
         image = neurocodec.decode(
             files.read(job), device=self.device, threads=self.threads, max_pixels=self.max_pixels,
             crop=self.crop, best_effort=self.best_effort,
         )  # fmt: skip
-        if job.makes_folder:
-            Path(job.target).parent.mkdir(parents=True, exist_ok=True)
         save(image, job.target if self.stream is None else self.stream)
         if self.stream is not None:
             self.stream.flush()
         damaged = image.info.get("damaged", ())
         if damaged:
+            files.mark_incomplete(job)
             boxes = " ".join(",".join(map(str, box)) for box in damaged)
             tiles = "1 tile is" if len(damaged) == 1 else f"{len(damaged)} tiles are"
             raise Incomplete(

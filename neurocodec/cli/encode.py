@@ -54,13 +54,12 @@ class Encode:
     def __call__(self, job: files.Job) -> None:
         from neurocodec.image import write_atomically
 
+        files.make_way(job)
         data = neurocodec.encode(files.read(job), **self.options)
         if self.stream is not None:
             self.stream.write(data)
             self.stream.flush()
             return
-        if job.makes_folder:
-            Path(job.target).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(job.target, data)
 
 

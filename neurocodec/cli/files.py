@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections import Counter
@@ -78,6 +79,25 @@ def _into_folder(source: str, target: str, suffix: str, wanted: Collection[str])
     for name in found:
         output = Path(target, name).with_suffix(suffix)
         yield Job(str(path / name), str(output), makes_folder=True)
+
+
+def make_way(job: Job) -> None:
+    """Create the folder of the output where that may be, and find out whether there is one before
+    any work is done for it. Raises OSError, with the name that the caller knows."""
+    if job.target == STANDARD:
+        return
+    folder = Path(job.target).parent
+    if job.makes_folder:
+        folder.mkdir(parents=True, exist_ok=True)
+    elif not folder.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), job.target)
+
+
+def mark_incomplete(job: Job) -> None:
+    """Give the output the time of the input, so that ``--resume`` does the job again."""
+    if STANDARD not in (job.source, job.target) and os.path.isfile(job.target):
+        found = os.stat(job.source)
+        os.utime(job.target, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def read(job: Job) -> str | bytes:

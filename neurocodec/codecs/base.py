@@ -23,7 +23,7 @@ from neurocodec.codecs.symbols import RateReport
 from neurocodec.container import Box, Grid
 from neurocodec.errors import InvalidArgument, ModelMismatch
 from neurocodec.image import Photo, open_photo, to_pil, unpack_alpha
-from neurocodec.limits import MAX_PIXELS
+from neurocodec.limits import MAX_PIXELS, PIECE
 from neurocodec.memory import memory_for
 
 
@@ -166,6 +166,9 @@ class Codec(ABC):
         height, width = photo.pixels.shape[:2]
         grid = tiles.layout(width, height, tile_size)
         remedy = "encode in tiles, or in smaller ones (--tile-size)"
+        if self.margin is None:
+            grid, remedy = None, f"scale it down, model {self.name} has no tiles"
+        tiles.check_piece(grid or Grid(width, height, width, height), self.block, PIECE, remedy)
         with memory_for(width, height, remedy), self.exactly():
             return self._encode(photo, quality, wanted, grid, options)
 
@@ -191,7 +194,7 @@ class Codec(ABC):
     ) -> bytes:
         """At ``quality`` or for a target, ``wanted``; in the tiles of ``grid`` if there is one."""
         code: Callable[[float], Attempt]
-        if grid is None or self.margin is None:
+        if grid is None:
             code, tiled = partial(self.attempt, self.prepare(photo, **options)), None
         else:
             tiled = tiles.Tiled(self, photo, grid, options, several=wanted is not None)
@@ -256,6 +259,8 @@ class Codec(ABC):
         else:
             tiles.check_pixels(box.width, box.height, 1, max_pixels)
             tiles.check_tiles(file.grid, max_pixels)
+        remedy = "raise max_pixels (--max-pixels) if the file is trusted"
+        tiles.check_piece(file.grid, self.block, max(PIECE, max_pixels // 8), remedy)
         return self.decode_file(file, crop=box, best_effort=best_effort)
 
     def decode_file(

@@ -14,9 +14,10 @@ from torch import Tensor
 from neurocodec import container
 from neurocodec.codecs import symbols
 from neurocodec.codecs.base import Attempt, Codec, pad, to_tensor
+from neurocodec.codecs.roi import luma
 from neurocodec.container import Box, layout
 from neurocodec.errors import MalformedHeader
-from neurocodec.image import Photo, open_photo, to_pil
+from neurocodec.image import Photo
 from neurocodec.nets.cvqn import CVQN, STRIDE
 
 
@@ -74,7 +75,7 @@ class CVQNCodec(Codec):
         inside: Box | None = None,
     ) -> Analysis:
         """roi: an image whose luma, scaled to the picture, raises importance where bright and
-        lowers it where dark. importance: whether to use the learned importance map.
+        lowers it where dark or transparent. importance: whether to use the learned importance map.
         """
         self.check_options(roi=roi, importance=importance)
         use_map = self.default_map if importance is None else importance
@@ -236,7 +237,7 @@ def _grid(height: int, width: int) -> tuple[int, int]:
 
 def _apply_roi(level: Tensor, roi: Any, top: int) -> Tensor:
     """Top level where the mask is white, half the levels less where it is black."""
-    mask = np.asarray(to_pil(open_photo(roi)).convert("L"), np.float32) / 255
+    mask = np.asarray(luma(roi), np.float32) / 255
     grid = F.interpolate(
         torch.from_numpy(mask.copy())[None, None], level.shape[2:], mode="area"
     ).to(level.device)

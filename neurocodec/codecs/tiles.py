@@ -22,10 +22,11 @@ from torch import Tensor
 
 from neurocodec import container
 from neurocodec.codecs.attempt import Attempt
+from neurocodec.codecs.roi import luma
 from neurocodec.container import Box, Grid, NczFile, Tiling
 from neurocodec.container.layout import MAX_TILES
 from neurocodec.errors import ImageTooLarge, InvalidArgument, MissingDependency, NczError
-from neurocodec.image import Photo, open_photo, to_pil, unpack_alpha
+from neurocodec.image import Photo, unpack_alpha
 from neurocodec.progress import tell
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Tiled:
 def _mask(roi: Any, grid: Grid, block: int) -> Image.Image:
     """A region of interest scaled to one value a block."""
     size = (-(-grid.width // block), -(-grid.height // block))
-    return to_pil(open_photo(roi)).convert("L").resize(size, Image.Resampling.BOX)
+    return luma(roi).resize(size, Image.Resampling.BOX)
 
 
 # Decoding.
@@ -201,6 +202,19 @@ def check_pixels(width: int, height: int, block: int, most: int) -> None:
         raise ImageTooLarge(
             f"{width}x{height} pixels, {padded} when padded, are above the limit of {most}: "
             "raise max_pixels if the file is trusted"
+        )
+
+
+def check_piece(grid: Grid, block: int, limit: int, remedy: str) -> None:
+    """Raises ImageTooLarge where what is worked on at once, a tile or a picture that is not cut,
+    has more pixels than ``limit`` when padded to blocks: the memory that it needs does not depend
+    on what is in it, and a file of a few bytes could ask for it."""
+    piece = grid.box(0)
+    padded = -(-piece.width // block) * -(-piece.height // block) * block**2
+    if padded > limit:
+        raise ImageTooLarge(
+            f"{piece.width}x{piece.height} pixels in one piece are above the limit of {limit}: "
+            f"{remedy}"
         )
 
 

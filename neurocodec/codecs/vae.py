@@ -239,19 +239,13 @@ class VAECodec(Codec):
         offset = file.header.grid_offset
         rows, cols = -(-file.height // STRIDE), -(-file.width // STRIDE)
         levels = [group.levels for group in file.header.groups]
-        passes = sum(self.model.config.passes)
-        self._check_sizes(file, rows, cols)
+        self._check_streams(file, rows, cols)
         streams = list(file.streams)
         sides = -(-rows // HYPER), -(-cols // HYPER)
         hyper, bits = self._decode_hyper(streams.pop(0), *sides, estimate)
 
         def exchange(group: int, mixtures: Tensor, where: Tensor) -> Tensor:
             nonlocal bits
-            if not streams:
-                raise CorruptStream(
-                    f"{len(file.streams)} coded streams are too few for {passes} passes: "
-                    "re-encode the picture"
-                )
             scaled = mixtures.cpu().numpy() * self.scale
             indices = coding.snap(scaled, offset)
             centre = coding.centres(indices)
@@ -265,15 +259,12 @@ class VAECodec(Codec):
 
         q = self.told(file.header.quality)
         values, shifts = walk(self.prior, hyper, q.double(), rows, cols, exchange)
-        if streams:
-            raise CorruptStream(
-                f"{len(streams)} coded streams too many for {passes} passes: re-encode the picture"
-            )
         integers = [hyper[0], *values[0].split(self.model.config.groups)]
         return integers, values + shifts, bits
 
-    def _check_sizes(self, file: container.NczFile, rows: int, cols: int) -> None:
-        """Refuse streams that cannot hold their symbols, before anything is computed for them."""
+    def _check_streams(self, file: container.NczFile, rows: int, cols: int) -> None:
+        """Refuse other streams than `walk` will ask for, and such as cannot hold their symbols,
+        before anything is computed for them."""
         assert isinstance(file.header, container.VAEHeader)
         config = self.model.config
         expected = [(config.hyper * -(-rows // HYPER) * -(-cols // HYPER), HYPER_LEVELS)]
@@ -281,7 +272,12 @@ class VAECodec(Codec):
             for positions in pass_numbers(passes, rows, cols).flatten().bincount().tolist():
                 if positions:
                     expected.append((group.size * positions, group.levels))
-        for (count, levels), stream in zip(expected, file.streams, strict=False):
+        if len(file.streams) != len(expected):
+            raise CorruptStream(
+                f"{len(file.streams)} coded streams, expected {len(expected)} for a picture of "
+                f"{file.width}x{file.height}: re-encode it"
+            )
+        for (count, levels), stream in zip(expected, file.streams, strict=True):
             coding.check_size(count, levels, len(stream))
 
     def _decode_hyper(

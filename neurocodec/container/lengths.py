@@ -48,7 +48,7 @@ def take(body: Cursor, count: int) -> list[int]:
         ones = 0
         while bits.take(1):
             ones += 1
-            if ones > _ones(MAX_WIDTH):
+            if ones > _ones(-MAX_WIDTH):
                 raise unreadable(f"a stream length is told by more than {ones - 1} ones")
         width += (ones + 1) // 2 if ones % 2 else -(ones // 2)
         if not 0 <= width <= MAX_WIDTH:

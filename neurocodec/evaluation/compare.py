@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from neurocodec.container import MAGIC
 from neurocodec.errors import InvalidArgument
-from neurocodec.evaluation.images import read_rgb, to_rgb
+from neurocodec.evaluation.images import to_rgb
 from neurocodec.evaluation.metrics import MS_SSIM_MIN_SIDE, Pixels, ms_ssim, psnr
 from neurocodec.evaluation.page import Box, Panel, draw_page
-from neurocodec.image import save
+from neurocodec.image import on_white, open_photo, save, to_pil
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ def compare(
     crops: Sequence[Box] | None = None,
     device: str = "cpu",
 ) -> list[ComparisonRow]:
-    """Measure each of ``files``: .ncz, or any format that ``image.open_photo`` reads.
+    """Measure each of ``files``: .ncz, or any format that ``image.open_photo`` reads. Transparent
+    pictures are shown, and measured, on white.
 
     With ``page``, also write a PNG of the same crops of the original and of every file side by
     side. ``crops`` are (x, y, width, height); by default two of 192 pixels, one from the middle,
@@ -86,9 +88,11 @@ def _caption(row: ComparisonRow) -> str:
 
 
 def _read(path: Path, device: str) -> Pixels:
-    if path.suffix.lower() != ".ncz":
-        return read_rgb(path)
+    """What is seen of a file, on white where it is transparent."""
+    with open(path, "rb") as file:
+        ours = file.read(len(MAGIC)) == MAGIC or path.suffix.lower() == ".ncz"
+    if not ours:
+        return to_rgb(on_white(to_pil(open_photo(path))))
     import neurocodec
 
-    data = path.read_bytes()
-    return to_rgb(neurocodec.decode(data, device=device))
+    return to_rgb(on_white(neurocodec.decode(path.read_bytes(), device=device)))

@@ -11,10 +11,17 @@ from neurocodec.image import open_photo, readable_suffixes
 
 
 def find_images(folder: Path) -> list[Path]:
-    """The image files of ``folder`` itself, by name. Raises :class:`InvalidArgument` for none."""
+    """The image files of ``folder`` itself, by name, hidden ones left out. Raises
+    :class:`InvalidArgument` for none."""
     if not folder.is_dir():
         raise InvalidArgument(f"{folder} is not a folder: name one that holds images")
-    images = sorted(p for p in folder.iterdir() if p.suffix.lower() in readable_suffixes())
+    images = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in readable_suffixes()
+        and path.is_file()
+        and not path.name.startswith(".")  # macOS leaves ._a.png beside a.png
+    )
     if not images:
         raise InvalidArgument(
             f"{folder} holds no images: expected files ending in {', '.join(readable_suffixes())}"

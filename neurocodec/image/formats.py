@@ -19,6 +19,10 @@ from PIL import Image
 
 from neurocodec.errors import InvalidArgument, MissingDependency
 
+_HEIF_PLUGIN = ("pillow_heif", "pillow-heif")
+_JXL_PLUGIN = ("pillow_jxl", "pillow-jxl-plugin")
+"""Modules, and the packages that they are of."""
+
 _ALL_METADATA = ("icc_profile", "exif", "xmp")
 
 
@@ -76,11 +80,11 @@ FORMATS = (
     Format("QOI", (".qoi",), ("RGB", "RGBA")),
     Format(
         "HEIF", (".heic", ".heif"), ("RGB", "RGBA"), _ALL_METADATA,
-        {"quality": 95, "chroma": 444}, plugin=("pillow_heif", "pillow-heif"),
+        {"quality": 95, "chroma": 444}, plugin=_HEIF_PLUGIN,
     ),
     Format(
         "JXL", (".jxl",), ("L", "LA", "RGB", "RGBA"), ("exif", "xmp"),
-        {"lossless": True}, plugin=("pillow_jxl", "pillow-jxl-plugin"),
+        {"lossless": True}, plugin=_JXL_PLUGIN,
     ),
 )  # fmt: skip
 
@@ -124,6 +128,27 @@ def format_named(name: str) -> Format:
             return format
     known = ", ".join(dict.fromkeys(format.name for format in FORMATS))
     raise InvalidArgument(f"{name!r} is no image format: use one of {known}")
+
+
+def check_plugin_for(data: bytes, name: str) -> None:
+    """Raises MissingDependency where the data are of a format whose package is not there: what
+    Pillow then says of them, that they are no image, is not so."""
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        kind, (module, package) = "HEIF", _HEIF_PLUGIN
+    elif data.startswith(_JXL_BEGINNINGS):
+        kind, (module, package) = "JPEG XL", _JXL_PLUGIN
+    else:
+        return
+    if find_spec(module) is None:
+        raise MissingDependency(
+            f"{name} is {kind}, for which the package {package} is needed: pip install {package}"
+        )
+
+
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""Major brands (ISO/IEC 23008-12, annex B)."""
+_JXL_BEGINNINGS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+"""Of a bare codestream and of a container (ISO/IEC 18181-2)."""
 
 
 @functools.cache

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, TiffImagePlugin
 
 from neurocodec.errors import UnreadableImage
 from neurocodec.image import metadata
+from neurocodec.image.colour import to_srgb
 from neurocodec.image.photo import Photo
 
 _GREY = frozenset(("1", "L", "LA", "La"))
@@ -85,33 +84,33 @@ def _split(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, Image.Im
 
 
 def _from_16_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Grey samples 0 to 65535, rounded to 0 to 255. One of them may stand for transparent."""
+    """Grey samples 0 to 65535, of a TIFF also of fewer bits or of ink, rounded to 0 to 255. One of
+    them may stand for transparent."""
     samples = np.asarray(image).astype(np.int64)
-    if samples.min() < 0 or samples.max() > 65535:
+    most, ink = _tiff_range(image)
+    if samples.min() < 0 or samples.max() > most:
         raise UnreadableImage(
-            f"samples reach from {samples.min()} to {samples.max()}, expected 0 to 65535: "
+            f"samples reach from {samples.min()} to {samples.max()}, expected 0 to {most}: "
             "convert the image to 8 or 16 bits"
         )
-    grey = Image.fromarray(((samples * 255 + 32767) // 65535).astype(np.uint8))
+    light = most - samples if ink else samples
+    grey = Image.fromarray(((light * 255 + most // 2) // most).astype(np.uint8))
     transparent = image.info.get("transparency")
     if transparent is None:
         return grey, None
     return grey, Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8))
 
 
+def _tiff_range(image: Image.Image) -> tuple[int, bool]:
+    """The largest sample, and whether samples say how dark it is: Pillow hands 12 bits out as they
+    are, and 16 bits as they are where 0 is white (TIFF 6.0, section 8)."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 65535, False
+    bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
+    return 2 ** min(bits, 16) - 1, image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+
+
 def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
     """To sRGB through the profile, or by 255 minus ink where there is none that works."""
-    if icc is not None:
-        try:
-            converted = ImageCms.profileToProfile(
-                image,
-                ImageCms.ImageCmsProfile(BytesIO(icc)),
-                ImageCms.createProfile("sRGB"),
-                outputMode="RGB",
-            )
-        except (ImageCms.PyCMSError, ImportError, OSError):
-            pass  # a damaged profile, one of another colour space, or a Pillow without LittleCMS
-        else:
-            if converted is not None:
-                return converted
-    return image.convert("RGB")
+    converted = None if icc is None else to_srgb(image, icc)
+    return image.convert("RGB") if converted is None else converted

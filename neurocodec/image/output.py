@@ -13,6 +13,7 @@ from typing import IO, Any
 from PIL import Image, PngImagePlugin
 
 from neurocodec.errors import InvalidArgument
+from neurocodec.image.colour import to_srgb
 from neurocodec.image.formats import PNG, Format, format_for, format_named
 from neurocodec.image.metadata import EXIF_PREFIX, icc_for, is_bomb, is_exif, tiff_tags
 from neurocodec.image.reading import one_line
@@ -70,6 +71,9 @@ def _render(image: Image.Image, format: Format) -> bytes:
     carried: dict[str, Any] = {
         key: image.info[key] for key in format.metadata if _fits(key, image.info.get(key), format)
     }
+    grey_icc = icc_for("L", carried.get("icc_profile"))
+    if grey_icc is not None and image.mode in ("L", "LA") and "L" not in format.modes:
+        image = _coloured(image, grey_icc)
     image = _convert(image, format)
     mode = "L" if image.mode in ("L", "LA") else "RGB"
     icc = icc_for(mode, carried.pop("icc_profile", None))
@@ -96,6 +100,24 @@ def _render(image: Image.Image, format: Format) -> bytes:
     return stream.getvalue()
 
 
+def on_white(image: Image.Image) -> Image.Image:
+    """An image of mode LA or RGBA as it looks on white, RGBA; others as they are."""
+    if image.mode not in ("LA", "RGBA"):
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA"))
+
+
+def _coloured(image: Image.Image, icc: bytes) -> Image.Image:
+    """Grey in sRGB, for a format that has no grey, and hence no room for the profile of it."""
+    converted = to_srgb(image.convert("L"), icc)
+    if converted is None:
+        return image
+    if image.mode == "LA":
+        converted.putalpha(image.getchannel("A"))
+    return converted
+
+
 def _fits(key: str, value: Any, format: Format) -> bool:
     if not isinstance(value, bytes):
         return False
@@ -111,8 +133,7 @@ def _convert(image: Image.Image, format: Format) -> Image.Image:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     mode = image.mode
     if mode.endswith("A") and not any(held.endswith("A") for held in format.modes):
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
+        image = on_white(image)
         mode = mode.removesuffix("A")
     if mode not in format.modes:
         mode = {"L": "RGB", "LA": "RGBA", "RGB": "L"}[mode]

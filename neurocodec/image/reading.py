@@ -7,8 +7,8 @@ from io import BytesIO
 
 from PIL import Image, UnidentifiedImageError
 
-from neurocodec.errors import ImageTooLarge, UnreadableImage
-from neurocodec.image.formats import register_plugins
+from neurocodec.errors import ImageTooLarge, MissingDependency, UnreadableImage
+from neurocodec.image.formats import check_plugin_for, register_plugins
 
 _RENDERED = frozenset(("EPS", "WMF"))
 """Page descriptions: Pillow starts other programs to draw them."""
@@ -21,7 +21,8 @@ def read_image(
 ) -> Image.Image:
     """The first image of a file, loaded. ``name`` goes into messages.
 
-    Raises UnreadableImage, ImageTooLarge.
+    Raises UnreadableImage, ImageTooLarge, and MissingDependency for HEIF or JPEG XL without the
+    package that reads it.
     """
     if not data:
         raise UnreadableImage(f"{name} is empty: check where it comes from")
@@ -29,12 +30,15 @@ def read_image(
         try:
             image = _open(data, name, max_pixels, formats)
         except UnidentifiedImageError:
-            if formats is not None or not register_plugins():
+            if formats is not None:
+                raise
+            check_plugin_for(data, name)
+            if not register_plugins():
                 raise
             image = _open(data, name, max_pixels, formats)
         _scale_colour_key(image, data)
         image.load()
-    except (UnreadableImage, ImageTooLarge, MemoryError):
+    except (UnreadableImage, ImageTooLarge, MissingDependency, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise UnreadableImage(f"{name} is no image of a known format: check the file") from error

@@ -26,12 +26,13 @@ def open_photo(source: Any, *, max_pixels: int = MAX_PIXELS) -> Photo:
     - a photo, which is returned as it is;
     - a torch tensor (C, H, W) or (1, C, H, W), C of 1, 3 or 4, uint8 or floats in [0, 1].
 
-    EXIF orientation is applied, palettes looked up, CMYK converted to sRGB. Of 16-bit samples,
-    grey ones are rounded to 8 bits; of colour, and of grey with alpha, Pillow hands out no more
-    than the upper 8, up to one level darker. Pixels beneath full transparency stay what they were.
+    EXIF orientation is applied, palettes looked up, CMYK converted to sRGB. Of 16-bit samples
+    (0 to 65535 in a PIL image of mode I), grey ones are rounded to 8 bits; of colour, and of grey
+    with alpha, Pillow hands out no more than the upper 8, up to one level darker. Pixels beneath
+    full transparency stay what they were.
 
-    Raises UnreadableImage, ImageTooLarge for more than ``max_pixels``, OSError where the path
-    cannot be opened.
+    Raises UnreadableImage, ImageTooLarge for more than ``max_pixels``, MissingDependency for HEIF
+    and JPEG XL without the package that reads it, OSError where the path cannot be opened.
     """
     if isinstance(source, Photo):
         return source

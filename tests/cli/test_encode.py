@@ -284,9 +284,10 @@ def test_empty_standard_input_is_named(ncz, monkeypatch):
     )
 
 
-def test_an_output_folder_that_does_not_exist(ncz, photo):
+def test_an_output_folder_that_does_not_exist_is_told_before_any_work(ncz, photo, codec):
     photo("a.png")
     result = ncz("encode", "a.png", "none/a.ncz")
+    assert not any("quality" in call for call in codec.calls)
     assert (result.code, result.err) == (
         1,
         "ncz: error: a.png: none/a.ncz: No such file or directory; check the path\n",

@@ -1,6 +1,7 @@
 """Tiles on the command line, with a small untrained codec in place of the shipped ones."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -117,6 +118,16 @@ def test_an_error_outweighs_a_warning(ncz, tiled):
     assert result.err.count("ncz: warning:") == result.err.count("ncz: error:") == 1
     assert np.array_equal(pixels("out/a.png"), tiled)
     assert ncz("decode", "bad.ncz", "a.ncz", "-o", "out", "--best-effort").code == 3
+
+
+def test_resume_does_again_what_is_incomplete(ncz, folder, tiled):
+    damage(4)
+    decode = ("decode", "bad.ncz", "a.ncz", "-o", "out", "--best-effort")
+    assert ncz(*decode).code == 3
+    assert np.array_equal(pixels("out/a.png"), tiled)
+    done = os.stat("out/a.png").st_mtime_ns
+    assert ncz(*decode, "--resume").code == 3
+    assert os.stat("out/a.png").st_mtime_ns == done
 
 
 def test_info(ncz, tiled):

@@ -143,6 +143,16 @@ def test_roi_spends_bits_inside_the_mask(codec, large):
     assert psnr(guided[outside], original[outside]) < psnr(plain[outside], original[outside]) - 0.5
 
 
+@pytest.mark.parametrize("tile_size", [0, 64])
+def test_what_is_transparent_in_a_mask_is_outside(codec, large, tile_size):
+    mask = Image.new("LA", (24, 20), (255, 0))
+    mask.paste((255, 255), (0, 0, 12, 20))
+    opaque = Image.new("L", (24, 20), 0)
+    opaque.paste(255, (0, 0, 12, 20))
+    files = [codec.encode(large, 90, roi=roi, tile_size=tile_size) for roi in (mask, opaque, None)]
+    assert files[0] == files[1] != files[2]
+
+
 def test_the_decoder_is_told_the_quality_of_the_file(photo):
     codec = build(quality_input=True, decoder_blocks=(1, 2, 1, 1))
     with torch.no_grad():

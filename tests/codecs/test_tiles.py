@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neurocodec import container, progress
-from neurocodec.codecs import tiles
+from neurocodec.codecs import base, tiles
 from neurocodec.container import Arrangement, Box, Grid
 from neurocodec.errors import (
     ChecksumMismatch,
@@ -91,6 +91,25 @@ def test_pictures_up_to_a_tile_are_coded_as_they_always_were(codec):
     assert codec.encode(photo, 40) == alone
     assert codec.encode(photo, 40, tile_size=128) == alone  # 7,000 of 16,384 pixels
     assert codec.encode(photo, 40, tile_size=64)[4] == container.TILED_VERSION
+
+
+def test_what_is_worked_on_at_once_is_limited(cvqn, photo, monkeypatch):
+    whole, cut = cvqn.encode(photo, 40, tile_size=0), cvqn.encode(photo, 40, tile_size=64)
+    monkeypatch.setattr(base, "PIECE", 64 * 64)  # the picture has 150x131, padded 160x144
+    assert cvqn.encode(photo, 40, tile_size=64) == cut
+    with pytest.raises(ImageTooLarge, match=r"150x131 pixels in one piece .* 4096: encode in til"):
+        cvqn.encode(photo, 40, tile_size=0)
+    monkeypatch.setattr(base, "PIECE", 64 * 64 - 1)
+    with pytest.raises(ImageTooLarge, match=r"64x64 .* 4095: encode in tiles, or in smaller"):
+        cvqn.encode(photo, 40, tile_size=64)
+    monkeypatch.setattr(base, "PIECE", 64 * 64)
+    allowed = 8 * 160 * 144  # who allows that many pixels allows an eighth of it at once
+    assert cvqn.decode(cut, max_pixels=allowed - 1).size == SIZE
+    assert cvqn.decode(whole, max_pixels=allowed).size == SIZE
+    with pytest.raises(ImageTooLarge, match=r"150x131 .* 23039: raise max_pixels"):
+        cvqn.decode(whole, max_pixels=allowed - 1)
+    with pytest.raises(ImageTooLarge, match="in one piece"):
+        cvqn.decode(whole, max_pixels=allowed - 1, crop=(0, 0, 1, 1))
 
 
 @pytest.mark.parametrize(

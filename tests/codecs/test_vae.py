@@ -193,14 +193,15 @@ def remade(data: bytes, **changes) -> bytes:
     return container.write(dataclasses.replace(container.read(data), **changes))
 
 
-def test_damage_behind_the_checksum_is_refused(codec, photo):
+def test_damage_behind_the_checksum_is_refused(codec, photo, monkeypatch):
     data = codec.encode(photo, 50)
     file = container.read(data)
     streams = file.streams
-    with pytest.raises(CorruptStream, match="too few for 9 passes"):
-        codec.decode(remade(data, streams=streams[:-1]))
-    with pytest.raises(CorruptStream, match="1 coded streams too many"):
-        codec.decode(remade(data, streams=(*streams, b"x")))
+    with monkeypatch.context() as patch:  # known before any network runs
+        patch.setattr("neurocodec.codecs.vae.walk", None)
+        for others in (streams[:1], streams[:-1], (*streams, b"x")):
+            with pytest.raises(CorruptStream, match=f"{len(others)} coded streams, expected 10 "):
+                codec.decode(remade(data, streams=others))
     with pytest.raises(CorruptStream, match="does not fit its"):
         codec.decode(remade(data, streams=(streams[0] + b"abc", *streams[1:])))
     groups = (container.Group(4, 3), *file.header.groups[1:])

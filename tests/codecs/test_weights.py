@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,6 +27,12 @@ def networks(kind: str) -> torch.nn.Module:
         return VAE(dataclasses.replace(TINY_VAE, groups=(3, 9, 15)))  # more than 24 channels
     model = {**TINY["model"], "quality_input": True}
     return CVQN(recipe.build({**TINY, "model": model}).model)
+
+
+def test_the_specification_says_how_tensors_are_stored():
+    spec = (Path(__file__).parents[2] / "bitstream" / "SPEC.md").read_text()
+    for suffix in (weights.SCALE, weights.FIRST):
+        assert f"`T{suffix}`" in spec
 
 
 @pytest.mark.parametrize("kind", weights.KINDS)

@@ -15,7 +15,9 @@ from neurocodec.container import (
     sizes,
     write,
 )
+from neurocodec.container.lengths import put, take
 from neurocodec.container.permutation import rank_bytes
+from neurocodec.container.wire import Cursor
 from neurocodec.errors import (
     ImageTooLarge,
     MalformedHeader,
@@ -118,6 +120,12 @@ def test_lengths(image: str, header: str, tail: str, streams: tuple[str, ...]) -
     assert write(read(data)) == data
 
 
+@pytest.mark.parametrize("lengths", [[2**30, 0], [0, 2**31 - 1, 0, 1, 2**30]])
+def test_lengths_as_far_apart_as_they_can_be(lengths: list[int]) -> None:
+    packed = put([*lengths, 0])
+    assert take(Cursor(packed), len(lengths) + 1) == [*lengths, 0]
+
+
 @pytest.mark.parametrize(
     ("tail", "error", "message"),
     [
@@ -126,7 +134,7 @@ def test_lengths(image: str, header: str, tail: str, streams: tuple[str, ...]) -
         ("02 ffff02 77", MalformedHeader, "bits are set after the lengths"),
         ("02 ffff03 77", MalformedHeader, "a stream length has -1 bits, the format allows 0 to 31"),
         ("02 ffffffffffff01 77", MalformedHeader, "has 33 bits, the format allows 0 to 31"),
-        ("02 ffffffffffffffff 77", MalformedHeader, "more than 61 ones"),
+        ("02 ffffffffffffffff 77", MalformedHeader, "more than 62 ones"),
         ("02 ff3f", Truncated, "a coded stream needs 1 bytes, 0 are left"),
         ("03 ff8f 61626364", Truncated, "a coded stream needs 3 bytes, 2 are left"),
     ],

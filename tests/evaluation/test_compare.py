@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import neurocodec
+from neurocodec import container
 from neurocodec.errors import InvalidArgument, UnreadableImage
 from neurocodec.evaluation import compare, page
 from neurocodec.evaluation.metrics import ms_ssim, psnr
@@ -58,6 +59,24 @@ def test_formats_that_need_a_package(original, tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(UnreadableImage, match=r"file\.heic"):
         compare(original, [path])
+
+
+def test_transparent_pictures_are_compared_as_they_look_on_white(tmp_path):
+    pixels = np.dstack([photo(1), photo(2)[..., 0]])
+    image = Image.fromarray(pixels)
+    image.save(tmp_path / "a.png")
+    white = Image.new("RGBA", image.size, "white")
+    Image.alpha_composite(white, image).convert("RGB").save(tmp_path / "a.bmp")
+    (row,) = compare(tmp_path / "a.png", [tmp_path / "a.bmp"])
+    assert row.psnr == math.inf
+
+
+def test_ncz_files_of_another_name(original, tmp_path, monkeypatch):
+    path = tmp_path / "file.bin"
+    path.write_bytes(container.MAGIC)
+    monkeypatch.setattr(neurocodec, "decode", lambda *_, **__: Image.fromarray(photo(1)))
+    (row,) = compare(original, [path])
+    assert row.psnr == math.inf
 
 
 def test_small_images_have_no_ms_ssim(tmp_path):

@@ -24,6 +24,9 @@ def test_images_of_a_folder(folder, tmp_path):
     assert [path.name for path in find_images(folder)] == ["a.png", "b.PNG"]
     Image.new("L", (2, 2)).save(folder / "c.gif")
     assert [path.name for path in find_images(folder)] == ["a.png", "b.PNG", "c.gif"]
+    (folder / "._a.png").write_bytes(b"what macOS leaves there")
+    (folder / "d.png").mkdir()
+    assert [path.name for path in find_images(folder)] == ["a.png", "b.PNG", "c.gif"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidArgument, match="holds no images"):
         find_images(tmp_path / "empty")

@@ -30,6 +30,35 @@ def grey_profile():
     return bytes(16) + b"GRAY" + bytes(108)
 
 
+def linear_grey_profile():
+    """A grey profile, version 2, whose samples are light itself."""
+    white_point = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
+    curve = b"curv" + bytes(4) + struct.pack(">I", 0)
+    start = 128 + 4 + 2 * 12
+    tags = struct.pack(">I", 2)
+    tags += b"wtpt" + struct.pack(">II", start, len(white_point))
+    tags += b"kTRC" + struct.pack(">II", start + len(white_point), len(curve))
+    size = start + len(white_point) + len(curve)
+    header = struct.pack(">I4sI", size, b"none", 0x02400000) + b"mntrGRAYXYZ "
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + tags + white_point + curve
+
+
+def grey_tiff(samples, bits, *, white_is_zero=False):
+    """A TIFF of one row of grey samples of 12 or 16 bits, which Pillow does not write so."""
+    text = "".join(f"{sample:0{bits}b}" for sample in samples)
+    if bits == 16:
+        data = struct.pack(f"<{len(samples)}H", *samples)
+    else:  # packed, the first sample in the highest bits
+        data = int(text.ljust(-(-len(text) // 8) * 8, "0"), 2).to_bytes(-(-len(text) // 8), "big")
+    fields = {
+        256: len(samples), 257: 1, 258: bits, 259: 1, 262: 0 if white_is_zero else 1,
+        273: 8 + 2 + 9 * 12 + 4, 277: 1, 278: 1, 279: len(data),
+    }  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(fields)) + entries + bytes(4) + data
+
+
 def cmyk_profile():
     """A CMYK profile, version 2: cyan ink looks pure red, black ink black, all else is white.
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from neurocodec.errors import UnreadableImage
 from neurocodec.image import open_photo
-from tests.image.samples import cmyk_profile, encoded, rgb, srgb_profile
+from tests.image.samples import cmyk_profile, encoded, grey_tiff, rgb, srgb_profile
 
 GREY = rgb()[..., 0]
 
@@ -183,6 +183,16 @@ def test_16_bit_png_of_colour_or_with_alpha_keeps_the_upper_bits(kind, channels)
 def test_16_bit_tiff_of_the_other_byte_order():
     image = Image.frombytes("I;16B", (8, 1), SIXTEEN.astype(">u2").tobytes())
     assert_grey(open_photo(image), EIGHT)
+
+
+def test_12_bit_tiff():
+    photo = open_photo(grey_tiff([0, 8, 9, 2048, 4086, 4087, 4095], 12))
+    assert_grey(photo, [[0, 0, 1, 128, 254, 255, 255]])
+
+
+def test_16_bit_tiff_where_0_is_white():
+    photo = open_photo(grey_tiff([0, 129, 32768, 65407, 65535], 16, white_is_zero=True))
+    assert_grey(photo, [[255, 254, 127, 0, 0]])
 
 
 def test_32_bit_samples_of_16_bits():

@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,15 @@ from neurocodec.image import (
     write_atomically,
 )
 from neurocodec.image.metadata import is_bomb
-from tests.image.samples import encoded, exif_block, exif_bomb, grey_profile, rgb, srgb_profile
+from tests.image.samples import (
+    encoded,
+    exif_block,
+    exif_bomb,
+    grey_profile,
+    linear_grey_profile,
+    rgb,
+    srgb_profile,
+)
 
 ALPHA = rgb(seed=1)[..., 0]
 ALPHA[0] = 0  # a row that is hidden, and must be there all the same
@@ -108,7 +117,28 @@ def test_grey_in_a_format_of_colour_and_back(tmp_path):
     again = open_photo(tmp_path / "a.webp")
     np.testing.assert_array_equal(again.pixels, photo("L").pixels)
     np.testing.assert_array_equal(again.alpha, ALPHA)
-    assert again.icc is None  # it was a grey one
+    assert again.icc is None  # it was a grey one, and none that works
+
+
+@pytest.mark.parametrize("alpha", [None, ALPHA])
+def test_grey_of_a_profile_in_a_format_of_colour_keeps_its_tones(tmp_path, alpha):
+    linear = replace(photo("L", alpha), icc=linear_grey_profile())
+    save(to_pil(linear), tmp_path / "a.webp")
+    again = open_photo(tmp_path / "a.webp")
+    light = linear.pixels / 255
+    curved = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    np.testing.assert_allclose(again.pixels, 255 * curved, atol=1.01)
+    assert again.icc is None
+    if alpha is not None:
+        np.testing.assert_array_equal(again.alpha, alpha)
+
+
+def test_grey_of_a_profile_in_a_format_of_grey_is_as_it_was(tmp_path):
+    linear = replace(photo("L"), icc=linear_grey_profile())
+    save(to_pil(linear), tmp_path / "a.png")
+    again = open_photo(tmp_path / "a.png")
+    np.testing.assert_array_equal(again.pixels, linear.pixels)
+    assert again.icc == linear.icc
 
 
 def test_colour_in_a_format_of_grey(tmp_path):

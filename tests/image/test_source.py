@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from neurocodec.errors import ImageTooLarge, UnreadableImage
+from neurocodec.errors import ImageTooLarge, MissingDependency, UnreadableImage
 from neurocodec.image import open_photo, reading
 from tests.image.samples import encoded, rgb
 
@@ -237,3 +237,29 @@ def test_formats_of_plugins(module, format):
     register_plugins()
     data = encoded(Image.new("RGB", (32, 16), (200, 90, 30)), format)
     np.testing.assert_allclose(open_photo(data).pixels[5, 5], (200, 90, 30), atol=6)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "package"),
+    [
+        (b"\0\0\0\x18ftypheic", "pillow-heif"),
+        (b"\0\0\0\x18ftypmif1", "pillow-heif"),
+        (b"\xff\x0a", "pillow-jxl-plugin"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "pillow-jxl-plugin"),
+    ],
+)
+def test_a_format_whose_plugin_is_not_there_is_no_fault_of_the_file(
+    tmp_path, monkeypatch, beginning, package
+):
+    monkeypatch.setattr("neurocodec.image.formats.find_spec", lambda name: None)
+    monkeypatch.setattr(Image, "ID", [kind for kind in Image.ID if kind not in ("HEIF", "JXL")])
+    path = tmp_path / "a.bin"
+    path.write_bytes(beginning + bytes(20))
+    with pytest.raises(MissingDependency, match=rf"a\.bin is .* pip install {package}"):
+        open_photo(path)
+
+
+def test_damage_in_a_format_whose_plugin_is_there(monkeypatch):
+    monkeypatch.setattr("neurocodec.image.formats.find_spec", lambda name: object())
+    with pytest.raises(UnreadableImage):
+        open_photo(b"\0\0\0\x18ftypheic" + bytes(20))
