@@ -130,8 +130,8 @@ def main(
     """Train every variant and write its rate, quality and BD-rate against the first."""
     variants = chosen(VARIANTS[codec](steps), only)
     decoded = data.decode(data.list_photos(folders)[:photos], 176)
-    reference: Rows = []
-    alone: Rows = []
+    reference: dict[int, Rows] = {}  # of each seed, as are
+    alone: dict[int, Rows] = {}  # the networks of one rate, which make a curve together
     with open(out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, delimiter="\t", lineterminator="\n")
         table.writerow(["variant", "seed", "quality", "bpp", "psnr", "ms_ssim", "bd_rate_percent"])
@@ -141,10 +141,12 @@ def main(
                 while trainer.step < steps:
                     trainer.advance()
                 rows = trained_on(variant, trainer.validate())
-                reference = reference or rows
-                if len(rows) == 1:  # a curve is made of several such networks
-                    alone += rows
-                saved = compared(codec, reference, rows if len(rows) > 1 else alone)
+                if len(rows) == 1:
+                    rows_of_curve = alone.setdefault(seed, [])
+                    rows_of_curve += rows
+                else:
+                    rows_of_curve = rows
+                saved = compared(codec, reference.setdefault(seed, rows), rows_of_curve)
                 for r in rows:
                     table.writerow(
                         [name, seed, r["quality"], f"{r['bpp']:.4f}", f"{r['psnr']:.3f}",

@@ -53,8 +53,9 @@ def measure(options: argparse.Namespace, megapixels: float, folder: Path) -> dic
     picture, coded, decoded = folder / "in.ppm", folder / "coded.ncz", folder / "out.ppm"
     _worker("make", folder=str(options.data), side=side, target=str(picture))
     encoding = ["encode", str(picture), str(coded), "--model", options.model]
-    encoding += ["-q", f"{options.quality:g}"]
-    runs = {"encode": _ncz(*encoding), "decode": _ncz("decode", str(coded), str(decoded))}
+    encoding += ["-q", f"{options.quality:g}", "--threads", str(options.threads)]
+    decoding = ["decode", str(coded), str(decoded), "--threads", str(options.threads)]
+    runs = {"encode": _ncz(*encoding), "decode": _ncz(*decoding)}
     info = json.loads(_ncz("info", "--json", str(coded))["out"])
     tiles = len(info["tiles"])
     job = {
@@ -69,7 +70,7 @@ def measure(options: argparse.Namespace, megapixels: float, folder: Path) -> dic
         row |= {f"{name}_cpu_s": f"{run['cpu_s']:.1f}", f"{name}_peak_mb": f"{run['peak_mb']:.0f}"}
     if tiles and megapixels <= options.whole:
         _ncz(*encoding, "--tile-size", "0")
-        _ncz("decode", str(coded), str(decoded))
+        _ncz(*decoding)
         score = {f"whole_{name}": value for name, value in _worker("score", **job).items()}
         row |= {"whole_bytes": coded.stat().st_size, **score}
     return row
@@ -122,6 +123,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quality", type=float, default=50)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[1, 4, 16, 64, 100])
     parser.add_argument("--whole", type=float, default=4, metavar="MP")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, metavar="FILE", help="table to add to")
     parser.add_argument("--scratch", type=Path, metavar="DIR", help="for pictures meanwhile")
     parser.add_argument("--worker", help=argparse.SUPPRESS)  # this file's own fresh processes

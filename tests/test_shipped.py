@@ -112,10 +112,12 @@ def test_comrec_beats_jpeg_at_its_size(inner, pixels):
     assert ours > metrics.psnr(np.asarray(Image.open(file)), np.asarray(crop)) + 1
 
 
-def test_recipe_of_the_shipped_model_fits_its_weights(codec):
-    shipped = recipe.load(zoo.folder() / codec.name / "recipe.yaml")
+@pytest.mark.parametrize("model", zoo.models(), ids=lambda model: model.name)
+def test_recipe_of_the_shipped_model_fits_its_weights(model):
+    shipped = recipe.load(zoo.folder() / model.name / "recipe.yaml")
+    codec = neurocodec.load(model.name)
     assert codec.model.config == shipped.model
-    assert codec.wire_id == shipped.wire_id == zoo.by_name(codec.name).wire_id
+    assert codec.wire_id == shipped.wire_id == model.wire_id
 
 
 def test_the_default_is_a_vae_and_a_mask_asks_for_a_map(pixels):

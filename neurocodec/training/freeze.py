@@ -30,7 +30,8 @@ def averaged(
     and whatever the networks do not depend on may be decided after the training.
     """
     state = load_checkpoint(Path(checkpoint))
-    config = recipe.build(state["recipe"]) if under is None else recipe.load(under)
+    began = recipe.build(state["recipe"])
+    config = began if under is None else recipe.load(under)
     system = system_of(config)
     model = system.build()
     try:
@@ -43,7 +44,7 @@ def averaged(
     model = system.finished(model.eval().requires_grad_(False))
     trained = {
         "steps": state["step"],
-        "seed": config.seed,
+        "seed": began.seed,
         "photographs": state.get("photographs", ""),
     }
     return config, model, trained

@@ -53,6 +53,7 @@ def test_a_row_a_size(ran, tmp_path):
     assert (first["encode_cpu_s"], first["decode_peak_mb"]) == ("1.2", "346")
     assert float(first["whole_psnr_borders"]) != float(first["psnr_borders"])
     assert (second["width"], second["whole_bytes"], second["whole_psnr_rest"]) == ("1000", "", "")
+    assert all(call[0] == "info" or "--threads 1" in " ".join(call) for call in ran)
     verbs = [call[0] for call in ran]
     assert verbs == ["encode", "decode", "info", "encode", "decode", "encode", "decode", "info"]
 

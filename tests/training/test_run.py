@@ -102,6 +102,21 @@ def test_other_photographs_are_no_training_to_resume(recipe_file, photos, tmp_pa
     run(recipe_file, [others], tmp_path / "new", start=checkpoint, max_steps=1, threads=1)
 
 
+def test_the_average_follows_the_networks(photos):
+    config = recipe.build({**TINY, "optimizer": {"ema": 0.15}})
+    trainer = Trainer(config, data.decode(data.list_photos([photos]), 176))
+    expected = [parameter.detach().clone() for parameter in trainer.model.parameters()]
+    for step in (1, 2):
+        trainer.advance()
+        decay = min(0.15, (1 + step) / (10 + step))
+        for average, parameter in zip(expected, trainer.model.parameters(), strict=True):
+            average.mul_(decay).add_(parameter.detach(), alpha=1 - decay)
+    for average, found in zip(expected, trainer.average.parameters(), strict=True):
+        torch.testing.assert_close(found.detach(), average)
+    moved = zip(trainer.model.parameters(), trainer.average.parameters(), strict=True)
+    assert any(not torch.equal(*pair) for pair in moved)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("importance", ["se", "re"])
 def test_other_importance_controllers_train(importance, recipe_file, photos, tmp_path):
@@ -111,9 +126,14 @@ def test_other_importance_controllers_train(importance, recipe_file, photos, tmp
     config = recipe.load(recipe_file)
     trainer = Trainer(config, data.decode(data.list_photos([photos]), 176))
     start = trainer.model.importance.own_order.clone()
+    before = {name: value.clone() for name, value in trainer.model.importance.named_parameters()}
     trainer.advance()
     trainer.advance()
-    if importance == "re":
+    if importance == "se":
+        after = dict(trainer.model.importance.named_parameters())
+        assert before
+        assert not any(torch.equal(value, after[name]) for name, value in before.items())
+    else:
         assert not torch.equal(trainer.model.importance.own_order, start)
         assert torch.equal(trainer.average.importance.own_order, trainer.model.importance.own_order)
 
@@ -146,10 +166,11 @@ def test_freezing_keeps_the_averaged_networks(recipe_file, photos, tmp_path):
 def test_freezing_under_another_recipe(recipe_file, photos, tmp_path):
     checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
     other = tmp_path / "other.yaml"
-    other.write_text(yaml.safe_dump({**TINY, "name": "later", "wire_id": 998}))
+    other.write_text(yaml.safe_dump({**TINY, "name": "later", "wire_id": 998, "seed": 77}))
     path = freeze.freeze(checkpoint, tmp_path / "model", under=other)
     record = yaml.safe_load(path.read_text())
     assert (record["name"], record["wire_id"]) == ("later", 998)
+    assert record["training"]["seed"] == recipe.load(recipe_file).seed != 77
     other.write_text(yaml.safe_dump({**TINY, "model": {**TINY["model"], "gdn": False}}))
     with pytest.raises(InvalidArgument, match="another shape"):
         freeze.freeze(checkpoint, tmp_path / "model", under=other)
