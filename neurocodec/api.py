@@ -181,7 +181,8 @@ def decode(
     """An .ncz file (bytes, path or binary file object) to a PIL image of mode L, LA, RGB or RGBA.
 
     ICC profile, EXIF and XMP are in its ``info``. max_pixels: refuse larger images with
-    ImageTooLarge before anything is allocated. threads: as for :func:`encode`.
+    ImageTooLarge before anything is allocated; so are tiles, and images without tiles, of more
+    than an eighth of it, at least `limits.PIECE`. threads: as for :func:`encode`.
     crop: x, y, width and height of the part to decode, in pixels; of a picture in tiles, only those
     that it needs are read and decoded, and max_pixels is the limit of the part, and of a tile with
     its neighbours.

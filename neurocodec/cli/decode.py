@@ -82,7 +82,8 @@ def _box(
 @threads_option
 @click.option(
     "--max-pixels", type=click.IntRange(min=1), default=MAX_PIXELS, show_default=True, metavar="N",
-    help="Refuse images, or with --crop parts, with more pixels.",
+    help="Refuse images, or with --crop parts, with more pixels, and tiles with more than an "
+    "eighth of it (at least 33554432).",
 )  # fmt: skip
 @click.option(
     "--crop", callback=_box, metavar="X,Y,W,H",

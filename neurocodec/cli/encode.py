@@ -102,7 +102,7 @@ class Encode:
 @click.option(
     "--tile-size", type=click.IntRange(min=0), metavar="N",
     help="Code pictures of more than NxN pixels in tiles; a multiple of 64, 1024 by default, "
-    "0 for never.",
+    "0 for never (up to 33 megapixels).",
 )  # fmt: skip
 @click.option(
     "--metadata", type=click.Choice(METADATA), default="all", show_default=True,
