@@ -1,4 +1,4 @@
-"""What is stored alike in a file and in a tile: sections, and streams with their lengths."""
+"""What is stored alike in a file, in the head of a file of tiles, and in a tile."""
 
 from __future__ import annotations
 
@@ -7,19 +7,41 @@ from dataclasses import replace
 from typing import Any
 
 from neurocodec.container import lengths
+from neurocodec.container.fields import get_all, put_all
 from neurocodec.container.layout import (
+    CODEC,
     CODECS,
     END_OF_SECTIONS,
     FIRST_SKIPPABLE_SECTION,
+    HEADERS,
+    IMAGE,
     STREAM_COUNT,
 )
 from neurocodec.container.records import Header, NczFile
-from neurocodec.container.rules import check_stream_count
+from neurocodec.container.rules import check_codec, check_header, check_stream_count
 from neurocodec.container.sections import SECTIONS, Section
 from neurocodec.container.wire import Cursor, unreadable, unwritable, varint
 
 Found = list[tuple[Section, Callable[[], Any]]]
 """Sections that were read and validated, each with what inflates it."""
+
+
+def put_fields(file: NczFile) -> bytes:
+    """Codec, image and header."""
+    fields = HEADERS[file.codec][1]
+    return CODEC.put(file.codec) + put_all(IMAGE, file) + put_all(fields, file.header)
+
+
+def take_fields(body: Cursor) -> tuple[NczFile, int]:
+    """A file of no sections and streams yet, and where its header began."""
+    codec = CODEC.get(body)
+    check_codec(codec)
+    image = get_all(IMAGE, body)
+    start = body.position
+    record, fields = HEADERS[codec]
+    header = record(**get_all(fields, body))
+    check_header(header, unreadable)
+    return NczFile(codec=codec, header=header, streams=(), **image), start
 
 
 def put_sections(file: NczFile, sections: Sequence[Section]) -> bytes:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
 
 from neurocodec.container import body as stored
 from neurocodec.container import tiled
-from neurocodec.container.fields import describe_all, get_all, put_all
+from neurocodec.container.fields import describe_all
 from neurocodec.container.layout import (
     CHECKSUM_BYTES,
-    CODEC,
     CODECS,
     HEADERS,
     IMAGE,
@@ -42,7 +41,7 @@ def write(file: NczFile) -> bytes:
     Raises InvalidArgument where a value has no place in the format, UnknownCodec.
     """
     check_codec(file.codec)
-    record, fields = HEADERS[file.codec]
+    record = HEADERS[file.codec][0]
     if not isinstance(file.header, record):
         found, name = type(file.header).__name__, CODECS[file.codec]
         raise unwritable(f"header is a {found}, codec {name} has a {record.__name__}")
@@ -50,9 +49,7 @@ def write(file: NczFile) -> bytes:
     if file.tiling is not None:
         return tiled.write(file)
     streams = stored.put_streams(file.header, file.streams)
-    parts = [CODEC.put(file.codec), put_all(IMAGE, file), put_all(fields, file.header)]
-    parts += [stored.put_sections(file, sections_of(file.codec)), streams]
-    body = b"".join(parts)
+    body = stored.put_fields(file) + stored.put_sections(file, sections_of(file.codec)) + streams
     unsigned = MAGIC + bytes([VERSION]) + varint(len(body) + CHECKSUM_BYTES) + body
     return unsigned + crc32(unsigned).to_bytes(CHECKSUM_BYTES, "little")
 
@@ -115,27 +112,19 @@ def _parse(data: Bytes, best_effort: bool = False) -> _Parsed:
         return _Parsed(head.file, head.sections, head.sizes)
     body = _unwrap(whole)
     wrapping = len(data) - CHECKSUM_BYTES - body.left
-    codec = CODEC.get(body)
-    check_codec(codec)
-    image = get_all(IMAGE, body)
-    sizes = {"image": wrapping + body.position}
-
-    start = body.position
-    record, fields = HEADERS[codec]
-    header = record(**get_all(fields, body))
-    check_header(header, unreadable)
-    sizes["header"] = body.position - start
+    file, start = stored.take_fields(body)
+    sizes = {"image": wrapping + start, "header": body.position - start}
 
     where = f"version {VERSION}"
-    payloads = stored.take_sections(body, codec, sections_of(codec), sizes, where)
+    payloads = stored.take_sections(body, file.codec, sections_of(file.codec), sizes, where)
 
     left = body.left
-    streams = stored.take_streams(body, header)
+    streams = stored.take_streams(body, file.header)
     coded = sum(map(len, streams))
     sizes |= {"stream_lengths": 1 + left - coded, "streams": coded}
     sizes["checksum"] = CHECKSUM_BYTES
 
-    file = NczFile(codec=codec, header=header, streams=streams, **image)
+    file = replace(file, streams=streams)
     return _Parsed(file, stored.validated(payloads, file), sizes)
 
 

@@ -13,12 +13,9 @@ from neurocodec.container import body as stored
 from neurocodec.container.fields import Blame, get_all, put_all
 from neurocodec.container.layout import (
     CHECKSUM_BYTES,
-    CODEC,
     FEWEST_LEVELS,
     FIRST_SKIPPABLE_SECTION,
     GRID_OFFSET,
-    HEADERS,
-    IMAGE,
     LEVELS_BY_TILE,
     MAGIC,
     MAX_TILES,
@@ -27,7 +24,7 @@ from neurocodec.container.layout import (
     TILED_VERSION,
 )
 from neurocodec.container.records import ComRecHeader, Group, Header, NczFile, Tiling
-from neurocodec.container.rules import check_codec, check_header
+from neurocodec.container.rules import check_header
 from neurocodec.container.sections import Opaque, Section, sections_of
 from neurocodec.container.wire import Cursor, unreadable, unwritable, varint
 from neurocodec.errors import ChecksumMismatch, TrailingData, Truncated
@@ -48,9 +45,7 @@ def write(file: NczFile) -> bytes:
         raise unwritable(f"{len(tiling.parts)} tiles, the picture has {len(file.grid)}")
     head = b"".join(
         [
-            CODEC.put(file.codec),
-            put_all(IMAGE, file),
-            put_all(HEADERS[file.codec][1], file.header),
+            stored.put_fields(file),
             size,
             stored.put_sections(file, _of_the_file(file.codec)),
             *(varint(len(part)) for part in tiling.parts),
@@ -166,22 +161,14 @@ def read(data: memoryview, best_effort: bool = False) -> Head:
 def _parse(
     body: Cursor, wrapping: int
 ) -> tuple[NczFile, dict[int, Cursor], list[int], dict[str, int]]:
-    codec = CODEC.get(body)
-    check_codec(codec)
-    image = get_all(IMAGE, body)
-    sizes = {"image": wrapping + body.position}
-    start = body.position
-    record, fields = HEADERS[codec]
-    header = record(**get_all(fields, body))
-    check_header(header, unreadable)
-    tiling = Tiling(**get_all(TILE, body), parts=())
-    sizes["header"] = body.position - start
-    file = NczFile(codec=codec, header=header, streams=(), tiling=tiling, **image)
-    if _without_tile(file) != header:
+    file, start = stored.take_fields(body)
+    file = replace(file, tiling=Tiling(**get_all(TILE, body), parts=()))
+    sizes = {"image": wrapping + start, "header": body.position - start}
+    if _without_tile(file) != file.header:
         raise unreadable("the head of a file of tiles has a grid_offset or levels of its own")
     _check_grid(file, unreadable)
     where = "the head of a file of tiles"
-    payloads = stored.take_sections(body, codec, _of_the_file(codec), sizes, where)
+    payloads = stored.take_sections(body, file.codec, _of_the_file(file.codec), sizes, where)
     start = body.position
     lengths = [body.varint("length of a tile") for _ in range(len(file.grid))]
     sizes["tile_lengths"] = 1 + body.position - start
