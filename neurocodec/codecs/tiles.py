@@ -248,67 +248,86 @@ def decode(
     margin = codec.margin
     if margin is None:
         raise InvalidArgument(f"model {codec.name} has no tiles: the file was not made by it")
-    first, last = grid.box(wanted[0]), grid.box(wanted[-1])
-    whole = Box(first.x, first.y, last.right - first.x, last.bottom - first.y)
-    found: dict[int, NczFile] = {}
-    lost = set()
-
-    @contextmanager
-    def trying(number: int) -> Iterator[None]:
-        try:
-            yield
-        except (MissingDependency, InvalidArgument):
-            raise  # no damage: every tile would be lost to it
-        except NczError:
-            if not best_effort:
-                raise
-            lost.add(number)
-
-    for number in grid.touching(grid.picture.overlap(whole.grown(margin))):
-        with trying(number):
-            part = container.tile(file, number)
-            codec.check(part)
-            found[number] = part
-
     # Along the shorter side, so that few tiles are held at a time: three rows or columns of them.
     across = len({number % grid.cols for number in wanted})
     along = len(wanted) // across
     if along < across:
         wanted = sorted(wanted, key=lambda number: (number % grid.cols, number))
-
-    @lru_cache(maxsize=3 * min(across, along) + 9)
-    def latent_of(number: int) -> Tensor | None:
-        if number in found:
-            with trying(number):
-                return codec.read_latent(found[number])
-        return None
+    first, last = grid.box(min(wanted)), grid.box(max(wanted))
+    whole = Box(first.x, first.y, last.right - first.x, last.bottom - first.y)
+    needed = grid.touching(grid.picture.overlap(whole.grown(margin)))
+    tiles = _Reader(codec, file, needed, held=3 * min(across, along) + 9, best_effort=best_effort)
 
     pixels = np.full((region.height, region.width, 3), GREY, np.uint8)
-    alpha = None
-    if any(part.alpha is not None for part in found.values()):
-        alpha = np.full((region.height, region.width), 255, np.uint8)
+    alpha = np.full((region.height, region.width), 255, np.uint8) if tiles.has_alpha else None
     cell = codec.cell(file.header)
     for done, number in enumerate(wanted):
         tell(done, len(wanted))
-        if latent_of(number) is None:
+        if tiles.latent_of(number) is None:
             continue
         box, window = grid.box(number), grid.window(number, margin)
         common = box.overlap(region)
         target, source = common.seen_from(region).slices, common.seen_from(box).slices
         around = {
             other: latent for other in grid.touching(window)
-            if (latent := latent_of(other)) is not None
+            if (latent := tiles.latent_of(other)) is not None
         }  # fmt: skip
         latent = _assemble(grid, number, window, around, cell)
         inner = box.seen_from(window).slices
         pixels[target] = codec.render(latent, file.header)[inner][source]
-        stored = found[number].alpha
-        if alpha is not None and stored is not None:
-            with trying(number):
-                alpha[target] = unpack_alpha(stored, box.width, box.height)[source]
+        if alpha is not None and (stored := tiles.alpha_of(number)) is not None:
+            alpha[target] = stored[source]
     tell(len(wanted), len(wanted))
-    needed = grid.touching(grid.picture.overlap(region.grown(margin)))
-    return Decoded(pixels, alpha, tuple(sorted(lost.intersection(needed))))
+    seen = grid.touching(grid.picture.overlap(region.grown(margin)))
+    return Decoded(pixels, alpha, tuple(sorted(tiles.lost.intersection(seen))))
+
+
+class _Reader:
+    """What is in some tiles of a file; ``held`` latents are kept. Notes in ``lost`` which of them
+    are damaged or, without ``best_effort``, raises what `container.tile` and the codec do."""
+
+    def __init__(
+        self, codec: Codec, file: NczFile, numbers: Sequence[int], held: int, best_effort: bool
+    ) -> None:
+        self._codec, self._best_effort = codec, best_effort
+        self.lost: set[int] = set()
+        self._found: dict[int, NczFile] = {}
+        for number in numbers:
+            with self._trying(number):
+                part = container.tile(file, number)
+                codec.check(part)
+                self._found[number] = part
+        self.latent_of = lru_cache(maxsize=held)(self._latent_of)
+
+    @property
+    def has_alpha(self) -> bool:
+        return any(part.alpha is not None for part in self._found.values())
+
+    def _latent_of(self, number: int) -> Tensor | None:
+        """None for a tile that is lost, or was not asked for."""
+        if number in self._found:
+            with self._trying(number):
+                return self._codec.read_latent(self._found[number])
+        return None
+
+    def alpha_of(self, number: int) -> np.ndarray | None:
+        """(H, W) uint8; None where the tile is opaque, or its alpha lost."""
+        part = self._found[number]
+        if part.alpha is not None:
+            with self._trying(number):
+                return unpack_alpha(part.alpha, part.width, part.height)
+        return None
+
+    @contextmanager
+    def _trying(self, number: int) -> Iterator[None]:
+        try:
+            yield
+        except (MissingDependency, InvalidArgument):
+            raise  # no damage: every tile would be lost to it
+        except NczError:
+            if not self._best_effort:
+                raise
+            self.lost.add(number)
 
 
 def _assemble(
