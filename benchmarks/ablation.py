@@ -100,6 +100,7 @@ def vae_variants(steps: int) -> dict[str, recipe.VAERecipe]:
         "one pass a group": changed(passes=(1,) * len(root.model.groups)),
         "one group": changed(groups=(root.model.channels,), passes=(2,)),
         "Adam": replace(root, optimizer=replace(root.optimizer, kernels="adam")),
+        "SOAP": replace(root, optimizer=replace(root.optimizer, kernels="soap")),
         **{
             f"quality {quality} alone": replace(root, qualities=(quality, quality))
             for quality in SINGLE_RATES

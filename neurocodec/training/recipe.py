@@ -63,7 +63,7 @@ class OptimizerConfig:
     warmup: int = 0
     milestones: tuple[int, ...] = (200, 300, 350)  # epochs
     factor: float = 0.2
-    kernels: Literal["adam", "muon"] = "adam"
+    kernels: Literal["adam", "muon", "soap"] = "adam"
 
 
 @dataclass(frozen=True)

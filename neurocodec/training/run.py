@@ -25,7 +25,7 @@ from neurocodec.errors import InvalidArgument
 from neurocodec.image import write_atomically
 from neurocodec.plain import to_dict
 from neurocodec.threads import torch_threads
-from neurocodec.training import data, muon, parallel, recipe
+from neurocodec.training import data, muon, parallel, recipe, soap
 from neurocodec.training.comrec import ComRecSystem
 from neurocodec.training.cvqn import CVQNSystem
 from neurocodec.training.parallel import Team
@@ -53,12 +53,12 @@ def system_of(config: recipe.AnyRecipe) -> System:
 def optimizers(
     system: System, model: nn.Module, config: recipe.OptimizerConfig
 ) -> list[torch.optim.Optimizer]:
-    """Adam, and Muon where the recipe has it; parameters by part, each with its own rate."""
+    """Adam, and Muon or SOAP where the recipe says so; parameters by part, each with its rate."""
     adam: dict[str, list[nn.Parameter]] = {}
     kernels: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            taken = kernels if config.kernels == "muon" and muon.suits(parameter) else adam
+            taken = kernels if config.kernels != "adam" and muon.suits(parameter) else adam
             taken.setdefault(system.part(name), []).append(parameter)
 
     def groups(parts: dict[str, list[nn.Parameter]]) -> list[dict[str, Any]]:
@@ -66,7 +66,8 @@ def optimizers(
         return [{"params": parts[k], "lr": rate, "base": rate} for k, rate in rates.items()]
 
     made: list[torch.optim.Optimizer] = [torch.optim.Adam(groups(adam), fused=True)]
-    return [*made, muon.Muon(groups(kernels))] if kernels else made
+    of_kernels = {"muon": muon.Muon, "soap": soap.Soap}
+    return [*made, of_kernels[config.kernels](groups(kernels))] if kernels else made
 
 
 def learning_rate(step: int, total: int, per_epoch: int, config: recipe.OptimizerConfig) -> float:
