@@ -42,11 +42,12 @@ class Decode:
     def __call__(self, job: files.Job) -> None:
         from neurocodec.image import save
 
-        files.make_way(job)
+        files.check_way(job)
         image = neurocodec.decode(
             files.read(job), device=self.device, threads=self.threads, max_pixels=self.max_pixels,
             crop=self.crop, best_effort=self.best_effort,
         )  # fmt: skip
+        files.make_way(job)
         save(image, job.target if self.stream is None else self.stream)
         if self.stream is not None:
             self.stream.flush()

@@ -54,12 +54,13 @@ class Encode:
     def __call__(self, job: files.Job) -> None:
         from neurocodec.image import write_atomically
 
-        files.make_way(job)
+        files.check_way(job)
         data = neurocodec.encode(files.read(job), **self.options)
         if self.stream is not None:
             self.stream.write(data)
             self.stream.flush()
             return
+        files.make_way(job)
         write_atomically(job.target, data)
 
 

@@ -81,16 +81,23 @@ def _into_folder(source: str, target: str, suffix: str, wanted: Collection[str])
         yield Job(str(path / name), str(output), makes_folder=True)
 
 
-def make_way(job: Job) -> None:
-    """Create the folder of the output where that may be, and find out whether there is one before
-    any work is done for it. Raises OSError, with the name that the caller knows."""
+def check_way(job: Job) -> None:
+    """Find out whether there is a folder for the output, or one to create it in, before any work is
+    done for it. Raises OSError, with the name that the caller knows."""
     if job.target == STANDARD:
         return
-    folder = Path(job.target).parent
+    folder = Path(job.target).absolute().parent
     if job.makes_folder:
-        folder.mkdir(parents=True, exist_ok=True)
-    elif not folder.exists():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), job.target)
+        folder = next(one for one in (folder, *folder.parents) if one.exists())
+    if not folder.is_dir():
+        code = errno.ENOTDIR if folder.exists() else errno.ENOENT
+        raise OSError(code, os.strerror(code), job.target)
+
+
+def make_way(job: Job) -> None:
+    """Create the folder of the output where that may be. Raises OSError."""
+    if job.makes_folder:
+        Path(job.target).parent.mkdir(parents=True, exist_ok=True)
 
 
 def mark_incomplete(job: Job) -> None:

@@ -294,6 +294,15 @@ def test_an_output_folder_that_does_not_exist_is_told_before_any_work(ncz, photo
     )
 
 
+def test_an_output_folder_that_cannot_be_is_told_before_any_work(ncz, photo, folder, codec):
+    photo("a.png")
+    (folder / "file").write_text("no folder")
+    result = ncz("encode", "a.png", "-o", "file/out")
+    assert not any("quality" in call for call in codec.calls)
+    assert result.code == 1
+    assert "a.png: file/out/a.ncz: Not a directory" in result.err
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
