@@ -32,16 +32,21 @@ def grey_profile():
 
 def linear_grey_profile():
     """A grey profile, version 2, whose samples are light itself."""
-    white_point = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
     curve = b"curv" + bytes(4) + struct.pack(">I", 0)
+    return profile(b"mntrGRAYXYZ ", b"kTRC", curve)
+
+
+def profile(kind, tag, content):
+    """An ICC profile, version 2, of one tag and the white point (ICC.1:2001-04)."""
+    white_point = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
     start = 128 + 4 + 2 * 12
     tags = struct.pack(">I", 2)
-    tags += b"wtpt" + struct.pack(">II", start, len(white_point))
-    tags += b"kTRC" + struct.pack(">II", start + len(white_point), len(curve))
-    size = start + len(white_point) + len(curve)
-    header = struct.pack(">I4sI", size, b"none", 0x02400000) + b"mntrGRAYXYZ "
+    tags += tag + struct.pack(">II", start, len(content))
+    tags += b"wtpt" + struct.pack(">II", start + len(content), len(white_point))
+    size = start + len(content) + len(white_point)
+    header = struct.pack(">I4sI", size, b"none", 0x02400000) + kind
     header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
-    return header.ljust(128, b"\0") + tags + white_point + curve
+    return header.ljust(128, b"\0") + tags + content + white_point
 
 
 def grey_tiff(samples, bits, *, white_is_zero=False):
@@ -70,15 +75,7 @@ def cmyk_profile():
     identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
     ramp = bytes(range(256))
     lut = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + ramp * 4 + clut + ramp * 3
-    white_point = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
-    start = 128 + 4 + 2 * 12
-    tags = struct.pack(">I", 2)
-    tags += b"A2B0" + struct.pack(">II", start, len(lut))
-    tags += b"wtpt" + struct.pack(">II", start + len(lut), len(white_point))
-    size = start + len(lut) + len(white_point)
-    header = struct.pack(">I4sI", size, b"none", 0x02400000) + b"prtrCMYKLab "
-    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
-    return header.ljust(128, b"\0") + tags + lut + white_point
+    return profile(b"prtrCMYKLab ", b"A2B0", lut)
 
 
 def exif_block(*entries, order="<", trailer=b""):

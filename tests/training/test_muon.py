@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from neurocodec.training.muon import Muon, orthogonalise, suits
+from tests.training.conftest import least_squares
 
 
 @pytest.mark.parametrize("shape", [(16, 144), (64, 32), (20, 20)])
@@ -41,19 +42,7 @@ def test_a_step_has_the_size_of_adams():
 
 
 def test_it_finds_the_least_squares_of_a_convolution():
-    torch.manual_seed(0)
-    target = nn.Conv2d(16, 16, 3, bias=False)
-    learner = nn.Conv2d(16, 16, 3, bias=False)
-    optimizer = Muon(learner.parameters(), lr=0.02)
-    x = torch.randn(8, 16, 10, 10)
-    losses = []
-    for step in range(120):
-        optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / 120)
-        loss = (learner(x) - target(x)).square().mean()
-        learner.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+    losses = least_squares(Muon)
     assert losses[-1] < 1e-2 * losses[0]
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from neurocodec.training import soap
 from neurocodec.training.soap import Soap
+from tests.training.conftest import least_squares
 
 
 def steps(gradients: list[torch.Tensor]) -> torch.Tensor:
@@ -59,19 +60,7 @@ def test_the_basis_follows():
 @pytest.mark.parametrize("largest", [600, 100])
 def test_it_finds_the_least_squares_of_a_convolution(largest, monkeypatch):
     monkeypatch.setattr(soap, "LARGEST", largest)
-    torch.manual_seed(0)
-    target = nn.Conv2d(16, 16, 3, bias=False)
-    learner = nn.Conv2d(16, 16, 3, bias=False)
-    optimizer = Soap(learner.parameters(), lr=0.02)
-    x = torch.randn(8, 16, 10, 10)
-    losses = []
-    for step in range(120):
-        optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / 120)
-        loss = (learner(x) - target(x)).square().mean()
-        learner.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+    losses = least_squares(Soap)
     assert losses[-1] < 1e-2 * losses[0]
 
 
