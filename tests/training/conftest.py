@@ -26,7 +26,7 @@ TINY = {
 
 
 def least_squares(make) -> list[float]:
-    """Losses while the optimizer that ``make`` makes of parameters and a rate finds a convolution."""
+    """Losses on the way to a convolution, by the optimizer that ``make`` makes of parameters."""
     torch.manual_seed(0)
     target = nn.Conv2d(16, 16, 3, bias=False)
     learner = nn.Conv2d(16, 16, 3, bias=False)
