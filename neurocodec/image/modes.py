@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import ExifTags, Image
 
 from neurocodec.errors import UnreadableImage
 from neurocodec.image import metadata
@@ -104,10 +104,9 @@ def _from_16_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 def _tiff_range(image: Image.Image) -> tuple[int, bool]:
     """The largest sample, and whether samples say how dark it is: Pillow hands 12 bits out as they
     are, and 16 bits as they are where 0 is white (TIFF 6.0, section 8)."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return 65535, False
-    bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
-    return 2 ** min(bits, 16) - 1, image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    bits = tags.get(ExifTags.Base.BitsPerSample, (16,))[0]
+    return 2 ** min(bits, 16) - 1, tags.get(ExifTags.Base.PhotometricInterpretation) == 0
 
 
 def _from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:

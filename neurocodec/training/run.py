@@ -25,11 +25,14 @@ from neurocodec.errors import InvalidArgument
 from neurocodec.image import write_atomically
 from neurocodec.plain import to_dict
 from neurocodec.threads import torch_threads
-from neurocodec.training import data, muon, parallel, recipe, soap
+from neurocodec.training import data, parallel, recipe
 from neurocodec.training.comrec import ComRecSystem
 from neurocodec.training.cvqn import CVQNSystem
+from neurocodec.training.kernels import suits
+from neurocodec.training.muon import Muon
 from neurocodec.training.parallel import Team
 from neurocodec.training.precision import in_bfloat16
+from neurocodec.training.soap import Soap
 from neurocodec.training.system import System
 from neurocodec.training.vae import VAESystem
 
@@ -58,7 +61,7 @@ def optimizers(
     kernels: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            taken = kernels if config.kernels != "adam" and muon.suits(parameter) else adam
+            taken = kernels if config.kernels != "adam" and suits(parameter) else adam
             taken.setdefault(system.part(name), []).append(parameter)
 
     def groups(parts: dict[str, list[nn.Parameter]]) -> list[dict[str, Any]]:
@@ -66,7 +69,7 @@ def optimizers(
         return [{"params": parts[k], "lr": rate, "base": rate} for k, rate in rates.items()]
 
     made: list[torch.optim.Optimizer] = [torch.optim.Adam(groups(adam), fused=True)]
-    of_kernels = {"muon": muon.Muon, "soap": soap.Soap}
+    of_kernels = {"muon": Muon, "soap": Soap}
     return [*made, of_kernels[config.kernels](groups(kernels))] if kernels else made
 
 

@@ -6,11 +6,12 @@ The basis follows by a step of power iteration and a QR decomposition every `EVE
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from neurocodec.training.kernels import KernelOptimizer
 
 BETA = 0.95  # of momentum, second moment and both factors of the preconditioner
 EVERY = 10
@@ -18,23 +19,10 @@ LARGEST = 600  # a side above keeps its own basis: a matrix of its square would 
 EPSILON = 1e-8
 
 
-class Soap(torch.optim.Optimizer):
-    """For kernels (out, in, h, w), each taken as a matrix (out, in·h·w). The first step of a kernel
-    only finds its basis."""
+class Soap(KernelOptimizer):
+    """The first step of a kernel only finds its basis."""
 
-    def __init__(self, parameters: Any, lr: float = 1e-3) -> None:
-        super().__init__(parameters, {"lr": lr})
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    update = self._update(parameter.grad.flatten(1), self.state[parameter])
-                    parameter.add_(update.view(parameter.shape), alpha=-group["lr"])
-
-    def _update(self, gradient: Tensor, state: dict[str, Any]) -> Tensor:
-        """Of the size of Adam's: about 1 an entry."""
+    def _update(self, gradient: Tensor, state: dict[str, Any]) -> tuple[Tensor, float]:
         factors = {"rows": gradient @ gradient.T} if len(gradient) <= LARGEST else {}
         if gradient.shape[1] <= LARGEST:
             factors["columns"] = gradient.T @ gradient
@@ -45,7 +33,7 @@ class Soap(torch.optim.Optimizer):
             for side, factor in factors.items():
                 state[side] = factor
                 state[f"{side}_basis"] = torch.linalg.eigh(factor).eigenvectors.flip(1)
-            return torch.zeros_like(gradient)
+            return torch.zeros_like(gradient), 1.0
         state["steps"] += 1
         rotated = _rotated(gradient, state)
         momentum = state["momentum"].lerp_(gradient, 1 - BETA)
@@ -58,7 +46,7 @@ class Soap(torch.optim.Optimizer):
             if state["steps"] % EVERY == 0:
                 power = state[side] @ state[f"{side}_basis"]
                 state[f"{side}_basis"] = torch.linalg.qr(power).Q
-        return update
+        return update, 1.0
 
 
 def _rotated(matrix: Tensor, state: dict[str, Any], back: bool = False) -> Tensor:

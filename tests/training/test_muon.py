@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from neurocodec.training.muon import Muon, orthogonalise, suits
+from neurocodec.training.kernels import suits
+from neurocodec.training.muon import Muon, orthogonalise
 from tests.training.conftest import least_squares
 
 
