@@ -20,7 +20,7 @@ import click
 
 from neurocodec.errors import NczError
 from neurocodec.evaluation.bdrate import bd_rate
-from neurocodec.evaluation.metrics import ms_ssim_db
+from neurocodec.metrics import ms_ssim_db
 from neurocodec.training import data, recipe
 from neurocodec.training.recipe import DataConfig
 from neurocodec.training.run import Trainer

@@ -11,9 +11,9 @@ from __future__ import annotations
 import click
 import numpy as np
 
+from neurocodec import metrics
 from neurocodec.codecs import weights
 from neurocodec.codecs.cvqn import CVQNCodec
-from neurocodec.evaluation import metrics
 from neurocodec.evaluation.bdrate import bd_rate
 from neurocodec.training import data, recipe
 from neurocodec.training.run import VALIDATION_CROP

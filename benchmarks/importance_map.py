@@ -20,12 +20,11 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 import neurocodec
-from neurocodec import container
+from neurocodec import container, metrics
 from neurocodec.codecs import symbols
 from neurocodec.codecs.cvqn import CVQNCodec
 from neurocodec.container import CVQNHeader, packing
 from neurocodec.errors import InvalidArgument, NczError
-from neurocodec.evaluation import metrics
 from neurocodec.nets.cvqn import STRIDE
 
 DOCS = Path(__file__).parents[1] / "docs"

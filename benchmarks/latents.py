@@ -27,8 +27,8 @@ from neurocodec.codecs.attempt import Attempt
 from neurocodec.codecs.vae import Analysis, VAECodec
 from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation.images import find_images
-from neurocodec.evaluation.metrics import psnr
 from neurocodec.image import open_photo
+from neurocodec.metrics import psnr
 from neurocodec.nets.passes import pass_numbers
 
 QUALITIES = (10, 30, 50, 70, 90, 100)

@@ -152,7 +152,7 @@ def _time(job: dict[str, Any]) -> dict[str, Any]:
 
     from neurocodec.evaluation.hardware import describe
     from neurocodec.evaluation.images import read_rgb, to_rgb
-    from neurocodec.evaluation.metrics import psnr
+    from neurocodec.metrics import psnr
 
     codec = _codec(job)
     pixels = read_rgb(Path(job["image"])) if job["image"] else _synthetic()

@@ -27,10 +27,10 @@ import click
 from PIL import AvifImagePlugin, Image
 
 from benchmarks import timings
-from neurocodec import zoo
+from neurocodec import metrics, zoo
 from neurocodec.cli.options import comma_list, number_list
 from neurocodec.errors import MissingDependency, NczError
-from neurocodec.evaluation import hardware, metrics
+from neurocodec.evaluation import hardware
 from neurocodec.evaluation.images import find_images, read_rgb, to_rgb
 from neurocodec.evaluation.peers import Peer, through_pillow
 

@@ -12,9 +12,8 @@ import yaml
 from PIL import Image
 
 import neurocodec
-from neurocodec import container, zoo
+from neurocodec import container, metrics, zoo
 from neurocodec.errors import InvalidArgument, ModelMismatch, UnknownModel
-from neurocodec.evaluation import metrics
 from neurocodec.image import open_photo
 from neurocodec.training import recipe
 

@@ -20,6 +20,7 @@ from neurocodec.codecs.inner import INNERS
 from neurocodec.container import Arrangement, Box, ComRecHeader, Inner, layout
 from neurocodec.errors import CorruptStream, InvalidArgument
 from neurocodec.image import Photo
+from neurocodec.metrics import psnr
 from neurocodec.nets.block_dct import BLOCK, PLANES, BlockDCT
 from neurocodec.nets.comrec import ComRec, upsample
 
@@ -325,8 +326,6 @@ class ComRecCodec(Codec):
 
 def _mean_psnr(prepared: Sequence[Prepared], attempts: Sequence[Attempt]) -> float:
     """PSNR in dB of coded pictures, the mean over them."""
-    from neurocodec.evaluation.metrics import psnr
-
     scores = [psnr(p.photo.pixels, a.pixels()) for p, a in zip(prepared, attempts, strict=True)]
     return sum(scores) / len(scores)
 

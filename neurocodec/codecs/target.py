@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurocodec import metrics
 from neurocodec.codecs import search
 from neurocodec.codecs.attempt import Attempt
 from neurocodec.codecs.tiles import Tiled
@@ -74,8 +75,6 @@ def _within(
 def _reaching(
     target: Target, photo: Photo, attempt: Callable[[float], Attempt], tiled: Tiled | None
 ) -> Attempt:
-    from neurocodec.evaluation import metrics
-
     metric = metrics.psnr if target.name == PSNR else metrics.ms_ssim
 
     def score(original: np.ndarray, coded: Attempt) -> float:

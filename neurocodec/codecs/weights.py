@@ -53,7 +53,8 @@ KINDS = {
         CVQNConfig,
         CVQNCodec,
         exact=("gain", "inverse_gain", "quantizers", "importance.weight", "decoder.group_gains"),
-        coarse=("encoder", "decoder", "map", "context"),
+        coarse=("encoder", "decoder", "map", "context", "analysis_basis", "synthesis_basis"),
+        half={"analysis_basis": 32, "synthesis_basis": 32},
     ),
     "comrec": Kind(
         ComRec,

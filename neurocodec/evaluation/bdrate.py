@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from neurocodec.errors import InvalidArgument
-from neurocodec.evaluation.extras import require
+from neurocodec.extras import require
 
 RATE_RANGE = (0.09, 1.6)
 """Rates that count, in bits per pixel, both ends included."""

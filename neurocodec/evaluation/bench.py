@@ -10,13 +10,13 @@ from neurocodec.device import check as check_device
 from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation import hardware, report
 from neurocodec.evaluation.curves import METRICS, Curve, load_anchors
-from neurocodec.evaluation.extras import require
 from neurocodec.evaluation.images import find_images
 from neurocodec.evaluation.peers import absent, select
 from neurocodec.evaluation.plots import plot
 from neurocodec.evaluation.points import Point, curves_of, mean_points
 from neurocodec.evaluation.rows import Row
 from neurocodec.evaluation.sweep import Entrant, sweep
+from neurocodec.extras import require
 from neurocodec.image import write_atomically
 from neurocodec.threads import torch_threads
 

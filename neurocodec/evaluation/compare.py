@@ -9,9 +9,9 @@ from pathlib import Path
 from neurocodec.container import MAGIC
 from neurocodec.errors import InvalidArgument
 from neurocodec.evaluation.images import to_rgb
-from neurocodec.evaluation.metrics import MS_SSIM_MIN_SIDE, Pixels, ms_ssim, psnr
 from neurocodec.evaluation.page import Box, Panel, draw_page
 from neurocodec.image import on_white, open_photo, save, to_pil
+from neurocodec.metrics import MS_SSIM_MIN_SIDE, Pixels, ms_ssim, psnr
 
 
 @dataclass(frozen=True)

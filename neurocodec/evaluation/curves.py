@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from neurocodec.errors import InvalidArgument
-from neurocodec.evaluation.metrics import ms_ssim_db
+from neurocodec.metrics import ms_ssim_db
 
 Metric = Literal["psnr", "ms_ssim"]
 METRICS: tuple[Metric, ...] = ("psnr", "ms_ssim")

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from neurocodec.errors import InvalidArgument
-from neurocodec.evaluation.metrics import Pixels
 from neurocodec.image import open_photo, readable_suffixes
+from neurocodec.metrics import Pixels
 
 
 def find_images(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from neurocodec.errors import InvalidArgument
-from neurocodec.evaluation.metrics import Pixels
+from neurocodec.metrics import Pixels
 
 Box = tuple[int, int, int, int]
 """x, y, width, height in pixels."""

@@ -15,7 +15,7 @@ import PIL
 from PIL import Image, features
 
 from neurocodec.errors import InvalidArgument, MissingDependency
-from neurocodec.evaluation.extras import require
+from neurocodec.extras import require
 
 
 class Codec(Protocol):

@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 from neurocodec.evaluation.curves import Curve, Metric
-from neurocodec.evaluation.extras import require
+from neurocodec.extras import require
 from neurocodec.image import write_atomically
 
 _LABELS: dict[Metric, str] = {

@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from neurocodec.errors import InvalidArgument, NczError
 from neurocodec.evaluation.images import read_rgb, to_rgb
-from neurocodec.evaluation.metrics import (
+from neurocodec.evaluation.rows import Row, RowLog
+from neurocodec.metrics import (
     MS_SSIM_MIN_SIDE,
     SSIM_MIN_SIDE,
     Pixels,
@@ -25,7 +26,6 @@ from neurocodec.evaluation.metrics import (
     psnr,
     ssim,
 )
-from neurocodec.evaluation.rows import Row, RowLog
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ BLOCK = 16
 COLOUR = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])
 COLOUR = COLOUR / COLOUR.norm(dim=1, keepdim=True)
 SSIM_C2 = 0.03**2  # the constant of SSIM's contrast term, for values in [0, 1]
+MEDIUM_STEP = 36 / 255
 # How much of MS-SSIM's weight (Wang 2003) sees frequencies below 1, 1/2, 1/4, 1/8 of Nyquist.
 SCALE_WEIGHTS = ((8.0, 0.0448), (4.0, 0.3304), (2.0, 0.6305), (1.0, 0.8668))
 
@@ -48,12 +49,15 @@ def dct_basis(channels: int) -> tuple[Tensor, Tensor]:
     return filters.float(), torch.tensor([entry[4] for entry in entries[:channels]])
 
 
-def initial_steps(frequencies: Tensor) -> Tensor:
-    """Quantization step of each companded coefficient at medium quality, (C,).
+def initial_steps(frequencies: Tensor, companded: bool = True) -> Tensor:
+    """Quantization step of each coefficient at medium quality, for values in [0, 1]: (C,).
 
-    Steps widen with frequency as MS-SSIM's weight falls: Δ ∝ 1/√weight. DC is not companded, so its
-    step is in its own units; as one coefficient of 256 it must not be coarse to be cheap.
+    Without companding all are the same, as squared error wants them. With it, steps widen with
+    frequency as MS-SSIM's weight falls: Δ ∝ 1/√weight. DC is not companded, so its step is in its
+    own units; as one coefficient of 256 it must not be coarse to be cheap.
     """
+    if not companded:
+        return torch.full_like(frequencies, MEDIUM_STEP)
     weight = torch.ones_like(frequencies)
     for limit, share in reversed(SCALE_WEIGHTS):
         weight = torch.where(frequencies >= limit, torch.full_like(weight, share), weight)

@@ -146,13 +146,17 @@ class CVQN(nn.Module):
             filters, frequencies = dct_basis(config.channels)
             self.analysis_basis = nn.Parameter(filters.clone())
             self.synthesis_basis = nn.Parameter(filters.clone())
-            self.compand = Companding(frequencies, config.companding)
-            self.expand = Companding(frequencies, config.companding, inverse=True)
+            self.compand, self.expand = (
+                Companding(frequencies, config.companding, inverse)
+                if config.companding
+                else nn.Identity()
+                for inverse in (False, True)
+            )
             self.pre_filter, self.post_filter = (
                 Overlap(config.overlap, inverse) if config.overlap else nn.Identity()
                 for inverse in (False, True)
             )
-            steps = initial_steps(frequencies)
+            steps = initial_steps(frequencies, config.companding > 0)
             # The networks start as no correction at all.
             nn.init.zeros_(self.encoder.tail.weight)
             nn.init.zeros_(self.decoder.tail.weight)

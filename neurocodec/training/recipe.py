@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from neurocodec.errors import InvalidArgument
-from neurocodec.evaluation.metrics import MS_SSIM_MIN_SIDE
+from neurocodec.metrics import MS_SSIM_MIN_SIDE
 from neurocodec.nets.comrec import ComRecConfig
 from neurocodec.nets.cvqn import CVQNConfig
 from neurocodec.nets.vae import VAEConfig

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from neurocodec import container
+from neurocodec import container, metrics
 from neurocodec.codecs import comrec, weights
 from neurocodec.codecs.comrec import SLOPE, ComRecCodec
 from neurocodec.codecs.inner import INNERS
@@ -25,7 +25,6 @@ from neurocodec.errors import (
     ModelMismatch,
     NczError,
 )
-from neurocodec.evaluation import metrics
 from neurocodec.image import open_photo
 from neurocodec.nets.block_dct import BlockDCTConfig
 from neurocodec.nets.comrec import ComRec, ComRecConfig

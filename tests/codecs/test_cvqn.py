@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from neurocodec import container
+from neurocodec import container, metrics
 from neurocodec.errors import (
     ImageTooLarge,
     InvalidArgument,
@@ -18,7 +18,6 @@ from neurocodec.errors import (
     ModelMismatch,
     NczError,
 )
-from neurocodec.evaluation import metrics
 from neurocodec.image import open_photo
 from neurocodec.nets.cvqn import ContextConfig
 from tests.codecs.conftest import build

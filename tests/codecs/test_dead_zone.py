@@ -11,7 +11,7 @@ from scipy import fft
 from neurocodec.codecs import dead_zone
 from neurocodec.codecs.dead_zone import quantized
 from neurocodec.codecs.inner import INNERS, jpeg_tables
-from neurocodec.evaluation.metrics import psnr
+from neurocodec.metrics import psnr
 
 ASTRONAUT = Path(__file__).parents[2] / "docs" / "astronaut.png"
 TABLES = jpeg_tables(20)

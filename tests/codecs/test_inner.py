@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features
 
+from neurocodec import metrics
 from neurocodec.codecs.inner import INNERS, jpeg_tables
 from neurocodec.errors import CorruptStream, InvalidArgument, MissingDependency, NczError
-from neurocodec.evaluation import metrics
 from tests.training.conftest import draw_photo
 
 ASTRONAUT = Path(__file__).parents[2] / "docs" / "astronaut.png"

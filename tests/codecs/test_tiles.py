@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from neurocodec import container, progress
+from neurocodec import container, metrics, progress
 from neurocodec.codecs import base, tiles
 from neurocodec.container import Arrangement, Box, Grid
 from neurocodec.errors import (
@@ -20,7 +20,6 @@ from neurocodec.errors import (
     MissingDependency,
     Truncated,
 )
-from neurocodec.evaluation import metrics
 from neurocodec.image import open_photo, pack_alpha
 from tests.codecs.conftest import build
 from tests.codecs.test_comrec import CODECS as COMRECS

@@ -9,11 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurocodec import coding, container
+from neurocodec import coding, container, metrics
 from neurocodec.codecs import weights
 from neurocodec.codecs.vae import VAECodec, walk
 from neurocodec.errors import CorruptStream, InvalidArgument, MalformedHeader
-from neurocodec.evaluation import metrics
 from neurocodec.image import open_photo
 from neurocodec.nets.vae import VAE, VAEConfig
 from tests.codecs.conftest import DIGEST

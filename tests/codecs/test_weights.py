@@ -25,7 +25,8 @@ def networks(kind: str) -> torch.nn.Module:
         return ComRec(ComRecConfig(com_features=4, rec_features=4, rec_blocks=1))
     if kind == "vae":
         return VAE(dataclasses.replace(TINY_VAE, groups=(3, 9, 15)))  # more than 24 channels
-    model = {**TINY["model"], "quality_input": True}
+    more = {"quality_input": True, "channels": 36, "groups": [2, 6, 28]}  # more than 32 channels
+    model = {**TINY["model"], **more}
     return CVQN(recipe.build({**TINY, "model": model}).model)
 
 
@@ -65,7 +66,8 @@ def test_what_is_stored_is_what_is_found_to_the_precision_of_its_kind(kind):
         ("cvqn", "encoder.tail.weight.scale", torch.float32),
         ("cvqn", "encoder.tail.bias", torch.float16),
         ("cvqn", "context.groups.0.hollow.weight", torch.int8),
-        ("cvqn", "analysis_basis", torch.float16),
+        ("cvqn", "analysis_basis", torch.int8),
+        ("cvqn", "synthesis_basis.first", torch.float16),
         ("cvqn", "decoder.group_gains.0.log_gain", torch.float32),
         ("cvqn", "quantizers.0.mu", torch.float32),
         ("comrec", "rec.blocks.0.first.weight", torch.int8),

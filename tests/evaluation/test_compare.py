@@ -8,9 +8,9 @@ import neurocodec
 from neurocodec import container
 from neurocodec.errors import InvalidArgument, UnreadableImage
 from neurocodec.evaluation import compare, page
-from neurocodec.evaluation.metrics import ms_ssim, psnr
 from neurocodec.evaluation.page import Panel, default_crops, draw_page
 from neurocodec.evaluation.peers import select
+from neurocodec.metrics import ms_ssim, psnr
 
 from .conftest import photo
 

@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks.latents import Fidelity, concentration, fidelity, table
 from neurocodec import container
-from neurocodec.evaluation.metrics import psnr
 from neurocodec.image import Photo
+from neurocodec.metrics import psnr
 from tests.codecs.test_vae import build
 from tests.training.conftest import draw_photo
 

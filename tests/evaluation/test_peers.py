@@ -6,7 +6,7 @@ from PIL import Image
 
 from neurocodec.errors import InvalidArgument, MissingDependency
 from neurocodec.evaluation import peers
-from neurocodec.evaluation.metrics import psnr
+from neurocodec.metrics import psnr
 
 from .conftest import photo
 

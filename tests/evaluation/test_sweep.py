@@ -9,9 +9,9 @@ from PIL import Image
 
 from neurocodec.errors import InvalidArgument, NczError
 from neurocodec.evaluation.images import find_images
-from neurocodec.evaluation.metrics import luma, ms_ssim, psnr, ssim
 from neurocodec.evaluation.rows import parse_rows
 from neurocodec.evaluation.sweep import Entrant, sweep
+from neurocodec.metrics import luma, ms_ssim, psnr, ssim
 
 from .conftest import FakeCodec, photo
 

@@ -171,6 +171,11 @@ def test_steps_widen_with_frequency():
     assert steps[0].item() == pytest.approx(0.5 / math.sqrt(0.8668), rel=1e-5)
 
 
+def test_steps_without_companding_are_the_same_for_all():
+    steps = initial_steps(torch.tensor([0.0, 1.0, 15.0]), companded=False)
+    torch.testing.assert_close(steps, torch.full((3,), 36 / 255))
+
+
 @pytest.mark.parametrize("amplitude", [1e-4, 3e3])
 def test_companding_is_undone_in_both_limits_and_dc_is_linear(amplitude):
     frequencies = torch.tensor([0.0, 1.0, 2.0])

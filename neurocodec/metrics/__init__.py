@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurocodec.errors import InvalidArgument
-from neurocodec.evaluation.extras import require
+from neurocodec.extras import require
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +68,7 @@ def ms_ssim(a: Pixels, b: Pixels) -> float:
     """
     _check(a, b, smallest=MS_SSIM_MIN_SIDE, name="MS-SSIM")
     if a.shape[0] * a.shape[1] > LARGE:
-        from neurocodec.evaluation import strips
+        from neurocodec.metrics import strips
 
         return strips.ms_ssim(a, b)
     return _similarity("ms_ssim", _planes(a), _planes(b))

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neurocodec import extras, metrics
 from neurocodec.errors import InvalidArgument, MissingDependency
-from neurocodec.evaluation import extras, metrics
-from neurocodec.evaluation.metrics import luma, ms_ssim, ms_ssim_db, psnr, ssim
-
-from .conftest import photo
+from neurocodec.metrics import luma, ms_ssim, ms_ssim_db, psnr, ssim
+from tests.evaluation.conftest import photo
 
 WINDOW = np.exp(-((np.arange(11) - 5.0) ** 2) / (2 * 1.5**2))
 WINDOW /= WINDOW.sum()
