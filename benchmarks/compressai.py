@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 import click
 
-from benchmarks import speed
+from benchmarks import fresh, speed
 from neurocodec.cli.options import comma_list
 from neurocodec.errors import NczError
 
@@ -100,11 +100,7 @@ def main(
 
 
 def _worker(job: dict[str, Any]) -> dict[str, Any]:
-    """Run a job of this file in a fresh process; what it prints last is its result."""
-    command = [sys.executable, "-m", "benchmarks.compressai", "--worker", json.dumps(job)]
-    printed = speed.call(command, speed.environment(job["threads"]))
-    result: dict[str, Any] = json.loads(printed.splitlines()[-1])
-    return result
+    return fresh.answer("benchmarks.compressai", job, job["threads"])
 
 
 # What follows runs in the fresh processes.

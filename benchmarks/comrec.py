@@ -81,10 +81,10 @@ def measure(plan: Plan, data: Path, out: Path, threads: int | None = None) -> st
         coded = huffman_rows(plan, images) if "dct" in plan.inners else []
         facts = hardware.describe()
     head = "".join(f"# {name}: {value}\n" for name, value in facts.items())
-    (out / "comrec.tsv").write_text(head + write_rows(rows, delimiter="\t"))
+    (out / "comrec.tsv").write_text(head + write_rows(rows, delimiter="\t"), encoding="utf-8")
     if coded:
         (out / "comrec_huffman.tsv").write_text(
-            head + write_rows(coded, HuffmanRow, delimiter="\t")
+            head + write_rows(coded, HuffmanRow, delimiter="\t"), encoding="utf-8"
         )
     points = mean_points(rows)
     curves = {curve.name: curve for curve in curves_of(points)}
@@ -98,7 +98,7 @@ def measure(plan: Plan, data: Path, out: Path, threads: int | None = None) -> st
             max_bpp=0.6,
         )
     tables = report(plan, rows, points, curves, coded, facts)
-    (out / "comrec.md").write_text(tables)
+    (out / "comrec.md").write_text(tables, encoding="utf-8")
     return tables
 
 

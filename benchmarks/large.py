@@ -24,6 +24,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import fresh
+
 HALF_BAND = 8
 COLUMNS = (
     "model", "quality", "width", "height", "tiles", "bytes", "encode_cpu_s", "decode_cpu_s",
@@ -82,11 +84,11 @@ def _ncz(*arguments: str) -> dict[str, Any]:
 
 
 def _worker(task: str, **job: Any) -> dict[str, Any]:
-    """Run ``task`` of this file in a fresh process; what it prints last is its result."""
-    job = {"task": task, **job}
-    out = _call([sys.executable, "-m", "benchmarks.large", "--worker", json.dumps(job)])["out"]
-    result: dict[str, Any] = json.loads(out.splitlines()[-1])
-    return result
+    """The result of a task of this file, in a fresh process."""
+    try:
+        return fresh.answer("benchmarks.large", {"task": task, **job})
+    except RuntimeError as error:
+        raise SystemExit(f"large: error: {error}") from error
 
 
 def _call(command: list[str]) -> dict[str, Any]:
@@ -143,11 +145,10 @@ def _make(folder: str, side: int, target: str) -> dict[str, Any]:
     import numpy as np
     from PIL import Image
 
-    from neurocodec.image import open_photo, readable_suffixes
+    from neurocodec.evaluation.images import find_images
+    from neurocodec.image import open_photo
 
-    paths = sorted(
-        path for path in Path(folder).iterdir() if path.suffix.lower() in readable_suffixes()
-    )
+    paths = find_images(Path(folder))
     width, height = 720, 464
     pixels = np.empty((side, side, 3), np.uint8)
     corners = itertools.product(range(0, side, height), range(0, side, width))

@@ -26,6 +26,7 @@ from neurocodec import container
 from neurocodec.codecs.attempt import Attempt
 from neurocodec.codecs.vae import Analysis, VAECodec
 from neurocodec.errors import InvalidArgument
+from neurocodec.evaluation import report
 from neurocodec.evaluation.images import find_images
 from neurocodec.image import open_photo
 from neurocodec.metrics import psnr
@@ -92,7 +93,7 @@ def table(rows: dict[float, list[tuple[Concentration, Fidelity]]]) -> str:
     names = ["quality", "bpp", "zeros", "within ±1", "mean magnitude", "hyper-latent"]
     names += [f"group {index}" for index in range(groups)]
     names += ["coded / estimate", "PSNR", "nothing rounded"]
-    lines = ["| " + " | ".join(names) + " |", "|" + " --: |" * len(names)]
+    lines = []
     for quality, measured in rows.items():
         found, pictures = zip(*measured, strict=True)
         coded, unrounded = np.mean(pictures, axis=0)
@@ -107,8 +108,8 @@ def table(rows: dict[float, list[tuple[Concentration, Fidelity]]]) -> str:
             *(f"{share:.1%}" for share in shares), f"{mean['excess']:+.2%}",
             f"{coded:.2f}", f"{unrounded:.2f}",
         ]  # fmt: skip
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return report.table(names, lines).rstrip("\n")
 
 
 @click.command()

@@ -70,12 +70,12 @@ def measure(options: argparse.Namespace) -> None:
     )
     hardware = "".join(f"# {name}: {value}\n" for name, value in result.environment.items())
     table = hardware + f"# jobs: {options.jobs}\n" + write_rows(result.rows, delimiter="\t")
-    (options.out / "per_image.tsv").write_text(table)
+    (options.out / "per_image.tsv").write_text(table, encoding="utf-8")
     photo = find_images(options.data)[0]
     spent = costs(result.points, photo, options)
     timings.save(options.out / "costs.tsv", {**result.environment, "image": photo.name}, spent)
     tables = readme_tables(result, options.models, options.reference, photo.name, spent)
-    (options.out / "readme.md").write_text(tables)
+    (options.out / "readme.md").write_text(tables, encoding="utf-8")
     if options.readme:
         insert(options.readme, tables)
 
@@ -155,11 +155,11 @@ def _published(published: Sequence[Curve], chosen: Sequence[Curve], reference: s
 
 def insert(readme: Path, tables: str) -> None:
     """Put ``tables`` between the two marker lines of ``readme``."""
-    text = readme.read_text()
+    text = readme.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise InvalidArgument(f"{readme} needs one line {BEGIN} and, below it, one line {END}")
     before, rest = text.split(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n{tables}{END}{rest.split(END)[1]}")
+    readme.write_text(f"{before}{BEGIN}\n{tables}{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

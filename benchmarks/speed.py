@@ -10,10 +10,8 @@ with the limits of the project and exits with 1 where one is missed.
 
 import argparse
 import json
-import os
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from benchmarks import fresh
 
 REPEATS = 5
 LIMITS = {
@@ -85,7 +85,7 @@ def _cold_start(options: argparse.Namespace, folder: Path, is_ncz: bool) -> dict
     for _ in range(3):
         for name, command in (("torch", torch), ("decode", decode)):
             start = time.perf_counter()
-            call(command, environment(options.threads))
+            fresh.output(command, options.threads)
             times[name].append(time.perf_counter() - start)
     with_ncz, alone = median(times["decode"]), median(times["torch"])
     return {"ncz_decode_s": with_ncz, "import_torch_s": alone, "cold_start_s": with_ncz - alone}
@@ -103,29 +103,7 @@ def _worker(task: str, options: argparse.Namespace, payload: Path, picture: Path
         "payload": str(payload),
         "picture": str(picture),
     }
-    command = [sys.executable, "-m", "benchmarks.speed", "--worker", json.dumps(job)]
-    result: dict[str, Any] = json.loads(
-        call(command, environment(options.threads)).splitlines()[-1]
-    )
-    return result
-
-
-def call(command: list[str], variables: dict[str, str]) -> str:
-    """What a fresh process prints. Raises RuntimeError with the last line of its errors."""
-    done = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        what = command[2] if command[1] == "-m" else command[1]
-        raise RuntimeError(f"{Path(command[0]).name} {what} failed: {last}")
-    return done.stdout
-
-
-def environment(threads: int | None) -> dict[str, str]:
-    """Variables of a fresh process that finds this package and has so many threads."""
-    root = str(Path(__file__).resolve().parent.parent)
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    limit = {"OMP_NUM_THREADS": str(threads)} if threads else {}
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **limit}
+    return fresh.answer("benchmarks.speed", job, options.threads)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

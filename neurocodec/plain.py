@@ -26,7 +26,7 @@ def from_dict(kind: Any, raw: Any, where: str = "record") -> Any:
         if not isinstance(raw, dict):
             raise InvalidArgument(f"{where}: expected a mapping, found {raw!r}")
         hints = typing.get_type_hints(kind)
-        unknown = sorted(set(raw) - set(hints))
+        unknown = sorted(set(raw) - set(hints), key=str)
         if unknown:
             raise InvalidArgument(
                 f"{where}: unknown field {unknown[0]!r}; known: {', '.join(hints)}"

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def test_imports_point_downward(name):
 def test_every_part_has_its_layer():
     found = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
     assert found - {"__pycache__"} == set(RANKS)
+
+
+def test_every_package_is_installed():
+    settings = ConfigParser()
+    settings.read(PACKAGE.parent / "setup.cfg", "utf-8")
+    found = {".".join(path.parts[-2:]) for path in PACKAGE.iterdir() if any(path.glob("*.py"))}
+    listed = set(settings["options"]["packages"].split())
+    assert listed == found | {"neurocodec", "neurocodec.models"}
 
 
 def test_the_container_needs_no_array_library():

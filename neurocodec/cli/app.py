@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments: without the name of the program; None for those of the process.
     """
     _occupy_closed_streams()
+    _show_every_sign()
     state = State()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # stderr is for errors, one line each
@@ -54,6 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Exception as error:
             report(error, state)
             return 1
+
+
+def _show_every_sign() -> None:
+    """What the encoding of standard output or error lacks, such as a minus sign in cp1252 or a file
+    name that is no UTF-8, is written by its number: a table is not to end after all the work."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _occupy_closed_streams() -> None:

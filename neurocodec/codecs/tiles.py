@@ -42,8 +42,9 @@ SAMPLES = 6
 """Tiles that a search for a target codes again and again, instead of the whole picture."""
 
 HELD = 2**25
-"""Pixels of a picture whose tiles stay analysed while qualities are tried: 4 bytes each with the
-latents that ship, 12 with `comrec`. Of a larger one, all but the samples are analysed each time."""
+"""Pixels of a picture whose tiles stay analysed while qualities are tried: 4 to 6 bytes each with
+the latents that ship, 12 with `comrec`. Of a larger one, all but the samples are analysed each
+time."""
 
 GREY = 128
 """What a damaged tile is filled with."""

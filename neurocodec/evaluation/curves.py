@@ -37,7 +37,7 @@ def load_anchors(path: Path) -> dict[str, Curve]:
     codec measured now. Raises :class:`InvalidArgument` for anything else.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidArgument(
             f"cannot read the anchors {path}: {error}; give a JSON file"

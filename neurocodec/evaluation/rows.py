@@ -106,14 +106,14 @@ class RowLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        old = path.read_text() if path.exists() else ""
+        old = path.read_text("utf-8", "surrogateescape") if path.exists() else ""
         self.rows = {row.key: row for row in parse_rows(old, str(path))}
         clean = write_rows(list(self.rows.values()))
         if clean != old:
-            write_atomically(path, clean.encode())
+            write_atomically(path, clean.encode("utf-8", "surrogateescape"))
 
     def append(self, row: Row) -> None:
         """Add a row, on disk before this returns; it takes the place of an older one."""
         self.rows[row.key] = row
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(write_rows([row], header=False))

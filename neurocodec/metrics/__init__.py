@@ -1,6 +1,6 @@
 """Distortion between two 8-bit RGB images, or between two planes such as their luma.
 
-Every function takes two uint8 arrays of one shape (H, W, 3) and returns a Python float; PSNR and
+Those of distortion take two uint8 arrays of one shape (H, W, 3) and return a Python float; PSNR and
 SSIM also take two planes (H, W) of uint8 or float on the scale of 0 to 255. MS-SSIM and SSIM are
 those of the pytorch-msssim package (window of 11, sigma 1.5, no padding, range 255), in float32:
 on Kodak MS-SSIM is then within 1e-6 of float64, SSIM within 2e-5, and ten times as fast.

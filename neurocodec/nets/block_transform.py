@@ -64,6 +64,12 @@ def initial_steps(frequencies: Tensor, companded: bool = True) -> Tensor:
     return torch.where(frequencies == 0, 0.3, 0.5 * torch.rsqrt(weight))
 
 
+def check_companding(exponent: float) -> None:
+    """ValueError where `Companding` by this exponent has no inverse."""
+    if not 0 <= exponent < 0.5:
+        raise ValueError(f"companding {exponent}: use 0, for none, or more, below 0.5")
+
+
 class Companding(nn.Module):
     """Divide coefficients by a power of the local energy; ``inverse`` multiplies it back.
 

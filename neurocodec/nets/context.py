@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neurocodec.nets.passes import pass_numbers
+from neurocodec.nets.passes import check_passes, pass_numbers
 
 INPUT_RANGE = 2.0  # level values reach the network scaled to about ±this
 
@@ -31,6 +31,10 @@ class ContextConfig:
     hidden: int = 96
     residual_kernel: Literal[1, 3] = 1
     rank: int = 4
+
+    def __post_init__(self) -> None:
+        for passes in self.passes:
+            check_passes(passes)
 
 
 class State(NamedTuple):

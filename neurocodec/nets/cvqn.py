@@ -11,7 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neurocodec.nets.attention import AttentionForm, ResidualGroup
-from neurocodec.nets.block_transform import BLOCK, Companding, dct_basis, initial_steps
+from neurocodec.nets.block_transform import (
+    BLOCK,
+    Companding,
+    check_companding,
+    dct_basis,
+    initial_steps,
+)
 from neurocodec.nets.context import ContextConfig, ContextModel
 from neurocodec.nets.gain import QualityGain
 from neurocodec.nets.gdn import GDN
@@ -50,6 +56,7 @@ class CVQNConfig:
             raise ValueError(f"groups {self.groups} do not add up to {self.channels} channels")
         if not len(self.groups) == len(self.levels) == len(self.context.passes):
             raise ValueError("groups, levels and context.passes must have one entry a group each")
+        check_companding(self.companding)
         if self.overlap and not self.linear_path:
             raise ValueError("overlap is of the linear path: linear_path true, or overlap 0")
 

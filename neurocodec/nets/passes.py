@@ -19,14 +19,19 @@ TILES: dict[int, list[list[int]]] = {
 }
 
 
+def check_passes(passes: int) -> None:
+    """ValueError where there is no order of so many passes."""
+    if passes not in TILES:
+        raise ValueError(f"no order of {passes} passes: use one of {sorted(TILES)}")
+
+
 def pass_numbers(passes: int, rows: int, cols: int, device: torch.device | str = "cpu") -> Tensor:
     """Pass number of each position: (rows, cols) int64 in [0, passes).
 
     >>> pass_numbers(2, 2, 3).tolist()
     [[0, 1, 0], [1, 0, 1]]
     """
-    if passes not in TILES:
-        raise ValueError(f"no order of {passes} passes: use one of {sorted(TILES)}")
+    check_passes(passes)
     tile = torch.tensor(TILES[passes]).to(device, non_blocking=True)  # a GPU need not wait
     repeats = (-(-rows // tile.shape[0]), -(-cols // tile.shape[1]))
     return tile.repeat(repeats)[:rows, :cols]

@@ -21,11 +21,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neurocodec.nets import gaussian
-from neurocodec.nets.block_transform import BLOCK, Companding, dct_basis
+from neurocodec.nets.block_transform import BLOCK, Companding, check_companding, dct_basis
 from neurocodec.nets.comrec import FastRecCNN
 from neurocodec.nets.gain import QualityGain
 from neurocodec.nets.overlap import Overlap
-from neurocodec.nets.passes import pass_numbers
+from neurocodec.nets.passes import check_passes, pass_numbers
 from neurocodec.nets.zeroed import zeroed
 
 STRIDE = BLOCK
@@ -65,6 +65,9 @@ class VAEConfig:
     def __post_init__(self) -> None:
         if len(self.groups) != len(self.passes):
             raise ValueError("groups and passes must have one entry a group each")
+        for passes in self.passes:
+            check_passes(passes)
+        check_companding(self.companding)
 
     @property
     def channels(self) -> int:

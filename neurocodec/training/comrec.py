@@ -14,8 +14,8 @@ from neurocodec.codecs.inner import INNERS, Inner, jpeg_tables
 from neurocodec.errors import InvalidArgument
 from neurocodec.nets.block_dct import filters
 from neurocodec.nets.comrec import Block, ComRec, FastRecCNN
-from neurocodec.training.loss import Losses, geometric
-from neurocodec.training.recipe import ComRecRecipe
+from neurocodec.training.loss import Losses, rate_distortion
+from neurocodec.training.recipe import ComRecRecipe, LossConfig
 from neurocodec.training.system import System, stratified
 
 JUDGED = ((10.0, True), (30.0, True), (30.0, False), (50.0, False), (80.0, False))
@@ -83,14 +83,9 @@ class ComRecSystem(System):
         assert model.dct is not None
         picture = model.compact(x, quality) if half else x
         carried, bits = model.dct(picture, quality, half)
-        mse = _mse(model.restore(carried, quality, half), x)
-        bpp = bits / (x.shape[2] * x.shape[3])
-        weight = geometric(quality, *self.config.loss.weight)
-        low, high = self.config.loss.weight
-        middle = (low * high) ** 0.5
-        # The square root keeps high rates, whose both terms are large, from drowning the low ones.
-        total = (weight * mse * 255**2 + bpp) * torch.sqrt(middle / weight)
-        return Losses(total.mean(), bpp.detach(), _psnr(mse), torch.full_like(mse, float("nan")))
+        restored = model.restore(carried, quality, half)
+        loss = LossConfig("mse", self.config.loss.weight, balance=0.5)
+        return rate_distortion(x, restored, bits, quality, loss)
 
     def judge(self, model: ComRec, crops: Tensor) -> list[dict[str, Any]]:
         """Bits are those of the inner codec's files, or of `dct`'s estimate."""
@@ -145,10 +140,11 @@ class ComRecSystem(System):
 
     def after_step(
         self, model: ComRec, average: ComRec, epochs: float, crops: Tensor | None
-    ) -> None:
+    ) -> bool:
         """The average of the weights goes with the batch statistics of the full form."""
         for theirs, ours in zip(average.rec.buffers(), model.rec.buffers(), strict=True):
             theirs.copy_(ours)
+        return False
 
 
 def through(inner: Inner, x: Tensor, qualities: list[float]) -> tuple[Tensor, Tensor]:

@@ -53,14 +53,15 @@ class CVQNSystem(System):
 
     def begin(self, model: CVQN, other: Any, where: str) -> None:
         """The recipe's model may have more than the file: further groups of channels behind its
-        own, further blocks in a stage, gains in the decoder, further levels at both ends. They
-        begin afresh, the groups of channels beside what the file has learned, the blocks and gains
-        as if they were not there, the levels as `with_levels` says."""
+        own, further blocks in a stage, gains in the decoder, further levels at both ends, overlap.
+        They begin afresh, the groups of channels beside what the file has learned, the blocks and
+        gains as if they were not there, the levels as `with_levels` says, and overlap of the
+        strength that the recipe says, which changes the pictures."""
         if not isinstance(other, CVQN) or not grows_from(model.config, other.config):
             raise InvalidArgument(
                 f"{where} holds networks of another shape than the recipe's: they may differ in "
-                "appended groups and blocks, in levels added at both ends and in gains of the "
-                "decoder, and in nothing else"
+                "appended groups and blocks, in levels added at both ends, in gains of the decoder "
+                "and in overlap where the file has none, and in nothing else"
             )
         closing = {}  # the convolution behind the blocks of a residual group
         for name, group in other.named_modules():
@@ -76,15 +77,13 @@ class CVQNSystem(System):
             target = state[closing.get(module, module) + dot + tensor]
             target[tuple(slice(size) for size in value.shape)] = value
 
-    def after_step(self, model: CVQN, average: CVQN, epochs: float, crops: Tensor | None) -> None:
-        if model.config.importance == "re" and epochs % self.config.refresh_importance == 0:
-            if crops is None:
-                raise InvalidArgument(
-                    "importance re is measured on held-out photographs, of which none is large "
-                    "enough: give some of 256 pixels a side"
-                )
+    def after_step(self, model: CVQN, average: CVQN, epochs: float, crops: Tensor | None) -> bool:
+        due = model.config.importance == "re" and epochs % self.config.refresh_importance == 0
+        if due:
+            assert crops is not None  # the trainer has seen to it
             refresh_importance(model, crops[:4].to(model.gain.log_gain.device))
             average.importance.weight.copy_(model.importance.weight)
+        return due
 
 
 def map_penalty(output: Output, x: Tensor, config: LossConfig) -> Tensor:

@@ -16,21 +16,29 @@ from neurocodec.image import open_photo, readable_suffixes
 
 
 def list_photos(folders: Sequence[str | Path]) -> list[Path]:
-    """All photographs below the folders, in an order that depends on their names alone, and on
-    those of the folders where names are equal. Raises InvalidArgument where a folder has none."""
+    """All photographs below the folders, hidden ones left out, in an order that depends on their
+    names alone; where names are equal, on the order of the folders and what they are called below
+    them. Raises InvalidArgument where a folder has none."""
     found = []
     for folder in folders:
-        paths = [p for p in Path(folder).rglob("*") if p.suffix.lower() in readable_suffixes()]
+        paths = [
+            path
+            for path in Path(folder).rglob("*")
+            if path.suffix.lower() in readable_suffixes()
+            and path.is_file()
+            and not path.name.startswith(".")  # macOS leaves ._a.png beside a.png
+        ]
         if not paths:
             raise InvalidArgument(f"no photographs below {folder}: give folders that hold some")
         found += sorted(paths)
-    return sorted(found, key=lambda p: hashlib.sha256(p.name.encode()).digest())
+    return sorted(found, key=lambda p: hashlib.sha256(os.fsencode(p.name)).digest())
 
 
 def digest(paths: Sequence[Path]) -> str:
     """SHA-256 over names and sizes: names the data set in a model card."""
-    lines = "".join(f"{p.name} {p.stat().st_size}\n" for p in sorted(paths, key=lambda p: p.name))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    entries = sorted((os.fsencode(path.name), path.stat().st_size) for path in paths)
+    lines = b"".join(b"%s %d\n" % entry for entry in entries)
+    return hashlib.sha256(lines).hexdigest()
 
 
 def decode(paths: Sequence[Path], smallest: int, workers: int | None = None) -> list[Tensor]:

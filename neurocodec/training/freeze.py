@@ -88,6 +88,8 @@ def main() -> None:
     """``python -m neurocodec.training.freeze CHECKPOINT FOLDER``"""
     import click
 
+    from neurocodec.errors import NczError
+
     @click.command()
     @click.argument("checkpoint", type=click.Path(exists=True))
     @click.argument("folder", type=click.Path())
@@ -95,7 +97,16 @@ def main() -> None:
     @click.option("--recipe", "under", type=click.Path(exists=True), help="Instead of its own.")
     def command(checkpoint: str, folder: str, encoder: str, under: str | None) -> None:
         """Make CHECKPOINT a model to ship in FOLDER."""
-        click.echo(freeze(checkpoint, folder, encoder=yaml.safe_load(encoder), under=under))
+        try:
+            options = yaml.safe_load(encoder)
+        except yaml.YAMLError:
+            options = None
+        if not isinstance(options, dict):
+            raise click.BadParameter("give a mapping in YAML", param_hint="--encoder")
+        try:
+            click.echo(freeze(checkpoint, folder, encoder=options, under=under))
+        except (NczError, OSError) as error:
+            raise click.ClickException(str(error)) from error
 
     command()
 

@@ -23,11 +23,7 @@ class Losses(NamedTuple):
 
 def distortion_weight(quality: Tensor, config: LossConfig) -> Tensor:
     """λ(q), geometric in quality: (B,) -> (B,)."""
-    return geometric(quality, *config.weight)
-
-
-def geometric(quality: Tensor, low: float, high: float) -> Tensor:
-    """From ``low`` at quality 1 to ``high`` at quality 100: (B,) -> (B,)."""
+    low, high = config.weight
     share = (quality - QUALITY_MIN) / (QUALITY_MAX - QUALITY_MIN)
     return low * (high / low) ** share
 

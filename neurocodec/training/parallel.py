@@ -27,6 +27,16 @@ class Team:
     def leads(self) -> bool:
         return self.rank == 0
 
+    def share(self, model: nn.Module) -> None:
+        """Every process gets the parameters and buffers of the first: the same work does not end in
+        the same bits on every device."""
+        if self.size == 1:
+            return
+        for tensor in model.state_dict().values():
+            theirs = tensor.contiguous()
+            dist.broadcast(theirs, 0)
+            tensor.copy_(theirs)
+
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Every process gets the mean; a gradient that one of them lacks counts as zero there. What
         none has stays without, as in one process: an optimizer leaves such weights alone."""

@@ -46,6 +46,11 @@ class LossConfig:
     balance: float = 0.5
     map_smoothness: float = 4.0
 
+    def __post_init__(self) -> None:
+        _weights(self.weight)
+        if self.mse_share and self.distortion == "mse":
+            raise ValueError("mse_share is beside MS-SSIM: leave it out where distortion is mse")
+
 
 @dataclass(frozen=True)
 class OptimizerConfig:
@@ -91,6 +96,11 @@ class ComRecLossConfig:
     rate_share: float = 0.3
     similarity_share: float = 0.0
 
+    def __post_init__(self) -> None:
+        _weights(self.weight)
+        if min(self.alternate) < 0 or not sum(self.alternate):
+            raise ValueError(f"alternate {list(self.alternate)}: use steps of one network or both")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -124,7 +134,7 @@ class Recipe:
 @dataclass(frozen=True)
 class CVQNRecipe(Recipe):
     """``map_share``: share of samples trained with the learned importance map.
-    ``refresh_importance``: epochs between measurements of `re` importance."""
+    ``refresh_importance``: epochs between measurements of `re` importance, at least one."""
 
     codec: Literal["cvqn"] = "cvqn"
     model: CVQNConfig = field(default_factory=CVQNConfig)
@@ -135,6 +145,8 @@ class CVQNRecipe(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         _large_enough(self)
+        _whole_blocks(self, 16)
+        _at_least(self, refresh_importance=1)
         if self.model.importance == "re" and not self.data.validation:
             raise ValueError("importance re is measured on held-out photographs: data.validation 0")
 
@@ -147,6 +159,11 @@ class ComRecRecipe(Recipe):
     also: tuple[str, ...] = ()
     model: ComRecConfig = field(default_factory=ComRecConfig)
     loss: ComRecLossConfig = field(default_factory=ComRecLossConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # Half of a crop is to be whole blocks of `dct`, or of the ×4 of RecCNN.
+        _whole_blocks(self, 16 if self.model.inner == "dct" else 8)
 
 
 @dataclass(frozen=True)
@@ -161,12 +178,25 @@ class VAERecipe(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         _large_enough(self)
+        _whole_blocks(self, 16)
+        if self.loss.likelihood:
+            raise ValueError("loss.likelihood is of cvqn's quantizer: leave it out")
+
+
+def _weights(weight: tuple[float, float]) -> None:
+    if not min(weight) > 0:
+        raise ValueError(f"weight {list(weight)}: use numbers above 0, from quality 1 to 100")
 
 
 def _at_least(record: Any, **least: int) -> None:
     for name, value in least.items():
         if getattr(record, name) < value:
             raise ValueError(f"{name} {getattr(record, name)}: use {value} or more")
+
+
+def _whole_blocks(recipe: Recipe, side: int) -> None:
+    if recipe.data.crop % side:
+        raise ValueError(f"data.crop {recipe.data.crop}: use a multiple of {side}")
 
 
 def _large_enough(recipe: CVQNRecipe | VAERecipe) -> None:

@@ -113,6 +113,11 @@ class Trainer:
         large = [p for p in photos if min(p.shape[1:]) >= VALIDATION_CROP][:held_out]
         held = {id(p) for p in large}
         self.validation = data.centre_crops(large, VALIDATION_CROP) if large else None
+        if self.validation is None and getattr(config.model, "importance", None) == "re":
+            raise InvalidArgument(
+                "importance re is measured on held-out photographs, of which none is large "
+                f"enough: give some of {VALIDATION_CROP} pixels a side"
+            )
         kept = [p.to(self.device) for p in photos if id(p) not in held]
         if not kept:
             side = config.data.crop
@@ -165,7 +170,9 @@ class Trainer:
                     "rates of the recipe's optimizer"
                 )
         epochs = self.step / self.steps_per_epoch
-        self.system.after_step(self.model, self.average, epochs, self.validation)
+        if self.system.after_step(self.model, self.average, epochs, self.validation):
+            self.team.share(self.model)
+            self.team.share(self.average)
         return {
             "loss": losses.total.item(),
             "bpp": losses.bpp.mean().item(),
@@ -199,7 +206,19 @@ class Trainer:
             "generator": self.generator.get_state(),
         }
 
-    def restore(self, state: dict) -> None:
+    def restore(self, state: dict, where: str = "checkpoint") -> None:
+        """Go on from `state`. Raises InvalidArgument where it is of networks of another shape."""
+        try:
+            self._load(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise InvalidArgument(
+                f"{where} holds networks of another shape than the recipe's, as other releases "
+                "made them: train with that release, or begin anew with --start and its weights"
+            ) from error
+        self.step = state["step"]
+        self._draw_apart()
+
+    def _load(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
@@ -213,8 +232,6 @@ class Trainer:
                     if isinstance(moment, Tensor) and moment.shape == parameter.shape:
                         moments[name] = torch.empty_like(parameter).copy_(moment)
         self.generator.set_state(state["generator"])
-        self.step = state["step"]
-        self._draw_apart()
 
     def begin_with(self, path: Path) -> None:
         """Take over the networks of a weights file, or the averaged ones of a checkpoint, as far as
@@ -261,10 +278,11 @@ def load_checkpoint(path: Path) -> dict:
 
 
 def check_same(state: dict, config: recipe.AnyRecipe, where: str) -> None:
-    """Refuse to resume under another name, other networks or another optimizer than a checkpoint's;
-    the rest of a recipe, such as its steps, may have changed. Raises InvalidArgument."""
+    """Refuse to resume under another name, other networks, another optimizer or other photographs
+    held out than a checkpoint's; the rest of a recipe, such as its steps, may have changed. Raises
+    InvalidArgument."""
     theirs, ours = to_dict(recipe.build(state["recipe"], where)), to_dict(config)
-    for field in ("name", "codec", "model", "optimizer.kernels"):
+    for field in ("name", "codec", "model", "optimizer.kernels", "data.validation"):
         before, now = theirs, ours
         for key in field.split("."):
             before, now = before.get(key), now.get(key)
@@ -333,9 +351,11 @@ def run(
             state = load_checkpoint(checkpoint)
             check_same(state, config, str(checkpoint))
             check_photographs(state, trainer.photographs, str(checkpoint))
-            trainer.restore(state)
+            trainer.restore(state, str(checkpoint))
         elif start is not None:
             trainer.begin_with(Path(start))
+        team.share(trainer.model)
+        team.share(trainer.average)
         if team.leads:
             write_atomically(out / "recipe.yaml", str(config).encode())
         _loop(trainer, out, checkpoint, max_steps, progress)

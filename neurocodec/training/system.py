@@ -43,10 +43,10 @@ class System(ABC):
         """The networks to ship, of those that were trained."""
         return model
 
-    def after_step(  # noqa: B027 - most codecs have nothing to do here
-        self, model: Any, average: Any, epochs: float, crops: Tensor | None
-    ) -> None:
-        """Called after each step; ``epochs`` is how many are done."""
+    def after_step(self, model: Any, average: Any, epochs: float, crops: Tensor | None) -> bool:
+        """Called after each step; ``epochs`` is how many are done. Returns whether it has measured
+        weights anew, which processes that train together then share."""
+        return False
 
 
 def judge_rates(model: Any, crops: Tensor) -> list[dict[str, Any]]:

@@ -124,3 +124,15 @@ def test_the_package_runs_as_a_module():
         [sys.executable, "-m", "neurocodec", "--version"], capture_output=True, timeout=120
     )
     assert (done.returncode, done.stdout) == (0, b"ncz 0.1.0\n")
+
+
+def test_signs_that_standard_output_lacks_are_written_by_their_numbers():
+    code = "from neurocodec.cli import main; main(['models']); print(chr(0x2212) + chr(0xDCE9))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        timeout=120,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252:strict"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == rb"\u2212\udce9"

@@ -8,7 +8,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from benchmarks import compressai, speed
+from benchmarks import compressai, fresh
 from neurocodec import zoo
 from neurocodec.errors import MissingDependency, UnknownModel
 
@@ -139,12 +139,12 @@ def test_what_goes_wrong_in_a_process_is_one_line(picture, monkeypatch):
     assert worker.exit_code == 1
     assert "no model is called 'x': use one of y" in str(worker.output)
 
-    def ended(command, variables):
+    def ended(command, threads):
         assert command[1:4] == ["-m", "benchmarks.compressai", "--worker"]
-        assert variables["OMP_NUM_THREADS"] == "2"
+        assert threads == 2
         raise RuntimeError("python benchmarks.compressai failed: why")
 
-    monkeypatch.setattr(speed, "call", ended)
+    monkeypatch.setattr(fresh, "output", ended)
     done = call("--image", picture)
     assert done.exit_code == 1
     assert done.output == "Error: python benchmarks.compressai failed: why\n"

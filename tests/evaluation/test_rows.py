@@ -1,3 +1,4 @@
+import io
 import math
 from dataclasses import replace
 
@@ -66,6 +67,18 @@ def test_a_new_log_grows_line_by_line(tmp_path):
     assert log.rows == {ROW.key: newer}
     assert RowLog(path).rows == {ROW.key: newer}
     assert len(path.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["été 写真.png", "caf\udce9.png"])
+def test_a_log_keeps_any_name_in_any_locale(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        io, "text_encoding", lambda given, *_: given or "cp1252"
+    )  # what Windows would take
+    log = RowLog(tmp_path / "rows.csv")
+    log.append(replace(ROW, image=name))
+    log.append(replace(ROW, image=name, quality=7.0))
+    again = RowLog(tmp_path / "rows.csv")
+    assert [row.image for row in again.rows.values()] == [name, name]
 
 
 def test_foreign_tables_are_refused(tmp_path):

@@ -1,5 +1,9 @@
 """Photographs for training: which are found, and their pixels."""
 
+import hashlib
+import os
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -29,6 +33,31 @@ def test_what_is_no_photograph(tmp_path):
         data.list_photos([tmp_path, tmp_path / "typo"])
     with pytest.raises(UnreadableImage, match=r"a\.png is no image of a known format"):
         data.decode(data.list_photos([tmp_path]), smallest=1)
+
+
+def test_what_only_looks_like_a_photograph_is_left_out(tmp_path):
+    (tmp_path / "b.png").touch()
+    (tmp_path / "._b.png").touch()
+    (tmp_path / "thumbs.png").mkdir()
+    assert data.list_photos([tmp_path]) == [tmp_path / "b.png"]
+
+
+def test_the_digest_is_of_names_and_sizes_in_any_order(tmp_path):
+    paths = []
+    for folder, size in (("a", 1), ("b", 2)):
+        (tmp_path / folder).mkdir()
+        paths.append(tmp_path / folder / "same.png")
+        paths[-1].write_bytes(bytes(size))
+    expected = hashlib.sha256(b"same.png 1\nsame.png 2\n").hexdigest()
+    assert data.digest(paths) == data.digest(paths[::-1]) == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there")
+def test_names_that_are_no_utf8(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    path.write_bytes(b"1")
+    assert data.list_photos([tmp_path]) == [path]
+    assert data.digest([path]) == hashlib.sha256(b"caf\xe9.png 1\n").hexdigest()
 
 
 def test_equal_names_go_by_their_folders(tmp_path):

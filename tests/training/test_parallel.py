@@ -101,6 +101,23 @@ def test_alone_there_is_nothing_to_average(monkeypatch):
         assert not team.any(False, torch.device("cpu"))
 
 
+def test_all_begin_with_the_weights_of_the_first(monkeypatch):
+    def broadcast(tensor, source):
+        assert source == 0
+        assert tensor.is_contiguous()  # what gloo takes
+        tensor.fill_(7)
+
+    monkeypatch.setattr(parallel.dist, "broadcast", broadcast)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    model.to(memory_format=torch.channels_last)
+    before = model[0].weight.clone()
+    Team(1, 1).share(model)
+    assert torch.equal(model[0].weight, before)
+    Team(1, 2).share(model)
+    assert all((tensor == 7).all() for tensor in model.state_dict().values())
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_a_mean_moves_weights_of_any_layout_as_one_process_does(layout, monkeypatch):
     """Fused Adam takes a gradient of another layout than its weights' for another gradient."""

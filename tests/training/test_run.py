@@ -196,7 +196,8 @@ def test_training_may_begin_with_frozen_weights(recipe_file, photos, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("part", "change"), [("model", {"map_levels": 6}), ("optimizer", {"kernels": "muon"})]
+    ("part", "change"),
+    [("model", {"map_levels": 6}), ("optimizer", {"kernels": "muon"}), ("data", {"validation": 0})],
 )
 def test_a_run_resumes_under_its_own_networks_only(part, change, recipe_file, photos, tmp_path):
     checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
@@ -206,6 +207,45 @@ def test_a_run_resumes_under_its_own_networks_only(part, change, recipe_file, ph
     recipe_file.write_text(yaml.safe_dump({**raw, part: {**raw.get(part, {}), **change}}))
     with pytest.raises(InvalidArgument, match=rf"another {part}.*--start {checkpoint}"):
         run(recipe_file, [photos], tmp_path / "run", threads=1)
+
+
+@pytest.mark.parametrize("part", ["model", "average", "optimizers"])
+def test_a_checkpoint_of_other_networks_under_the_same_recipe(part, recipe_file, photos, tmp_path):
+    """As releases whose networks had other tensors would leave one."""
+    checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
+    state = torch.load(checkpoint, weights_only=True)
+    if part == "optimizers":
+        state[part][0]["param_groups"].pop()
+    else:
+        del state[part]["encoder.tail.bias"]
+    torch.save(state, checkpoint)
+    with pytest.raises(InvalidArgument, match=f"{checkpoint} holds networks of another shape"):
+        run(recipe_file, [photos], tmp_path / "run", threads=1)
+
+
+def test_importance_that_cannot_be_measured_is_told_before_the_first_step(photos):
+    config = recipe.build({**TINY, "model": {**TINY["model"], "importance": "re"}})
+    small = [torch.zeros(3, 200, 300, dtype=torch.uint8) for _ in range(4)]
+    with pytest.raises(InvalidArgument, match="importance re is measured .* 256 pixels a side"):
+        Trainer(config, small)
+
+
+def test_freezing_from_the_command_line(tmp_path, monkeypatch, capsys):
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(b"no checkpoint")
+    cases = {
+        f"Error: {broken} is no checkpoint": [],
+        "Invalid value for --encoder: give a mapping in YAML": ["--encoder", "abc"],
+        "--encoder: give a mapping": ["--encoder", "{"],
+    }
+    for message, options in cases.items():
+        arguments = ["freeze", str(broken), str(tmp_path / "model"), *options]
+        monkeypatch.setattr("sys.argv", arguments)
+        with pytest.raises(SystemExit) as ended:
+            freeze.main()
+        assert ended.value.code
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_run_resumes_at_the_rates_of_its_recipe(recipe_file, photos, tmp_path):
