@@ -71,9 +71,8 @@ def test_a_new_log_grows_line_by_line(tmp_path):
 
 @pytest.mark.parametrize("name", ["été 写真.png", "caf\udce9.png"])
 def test_a_log_keeps_any_name_in_any_locale(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        io, "text_encoding", lambda given, *_: given or "cp1252"
-    )  # what Windows would take
+    # As on Windows.
+    monkeypatch.setattr(io, "text_encoding", lambda given, *_: given or "cp1252")
     log = RowLog(tmp_path / "rows.csv")
     log.append(replace(ROW, image=name))
     log.append(replace(ROW, image=name, quality=7.0))

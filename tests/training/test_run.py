@@ -226,7 +226,7 @@ def test_a_checkpoint_of_other_networks_under_the_same_recipe(part, recipe_file,
 def test_importance_that_cannot_be_measured_is_told_before_the_first_step(photos):
     config = recipe.build({**TINY, "model": {**TINY["model"], "importance": "re"}})
     small = [torch.zeros(3, 200, 300, dtype=torch.uint8) for _ in range(4)]
-    with pytest.raises(InvalidArgument, match="importance re is measured .* 256 pixels a side"):
+    with pytest.raises(InvalidArgument, match=r"importance re is measured .* 256 pixels a side"):
         Trainer(config, small)
 
 
