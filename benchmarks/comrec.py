@@ -26,6 +26,7 @@ import click
 from PIL import Image
 
 import neurocodec
+from benchmarks import timings
 from benchmarks.comrec_plan import BARE, QUALITIES, Plan
 from benchmarks.comrec_tables import HuffmanRow, beside, report
 from benchmarks.huffman import huffman_size
@@ -34,7 +35,6 @@ from neurocodec.evaluation import hardware
 from neurocodec.evaluation.images import find_images, read_rgb
 from neurocodec.evaluation.plots import plot
 from neurocodec.evaluation.points import curves_of, mean_points
-from neurocodec.evaluation.rows import write_rows
 from neurocodec.evaluation.sweep import sweep
 from neurocodec.threads import torch_threads
 
@@ -80,12 +80,9 @@ def measure(plan: Plan, data: Path, out: Path, threads: int | None = None) -> st
         rows = sweep(entrants, images, out / "rows.csv")
         coded = huffman_rows(plan, images) if "dct" in plan.inners else []
         facts = hardware.describe()
-    head = "".join(f"# {name}: {value}\n" for name, value in facts.items())
-    (out / "comrec.tsv").write_text(head + write_rows(rows, delimiter="\t"), encoding="utf-8")
+    timings.save_rows(out / "comrec.tsv", facts, rows)
     if coded:
-        (out / "comrec_huffman.tsv").write_text(
-            head + write_rows(coded, HuffmanRow, delimiter="\t"), encoding="utf-8"
-        )
+        timings.save_rows(out / "comrec_huffman.tsv", facts, coded, HuffmanRow)
     points = mean_points(rows)
     curves = {curve.name: curve for curve in curves_of(points)}
     for inner in plan.inners:

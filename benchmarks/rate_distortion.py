@@ -28,7 +28,6 @@ from neurocodec.evaluation.curves import Curve, load_anchors
 from neurocodec.evaluation.images import find_images, read_rgb
 from neurocodec.evaluation.points import Point
 from neurocodec.evaluation.report import bd_entries, points_table, scores_table, table
-from neurocodec.evaluation.rows import write_rows
 
 COST_BPP = 0.5
 """Each codec's time and memory are taken where its curve is nearest to this."""
@@ -68,9 +67,8 @@ def measure(options: argparse.Namespace) -> None:
         threads=options.threads,
         jobs=options.jobs,
     )
-    hardware = "".join(f"# {name}: {value}\n" for name, value in result.environment.items())
-    table = hardware + f"# jobs: {options.jobs}\n" + write_rows(result.rows, delimiter="\t")
-    (options.out / "per_image.tsv").write_text(table, encoding="utf-8")
+    facts = {**result.environment, "jobs": str(options.jobs)}
+    timings.save_rows(options.out / "per_image.tsv", facts, result.rows)
     photo = find_images(options.data)[0]
     spent = costs(result.points, photo, options)
     timings.save(options.out / "costs.tsv", {**result.environment, "image": photo.name}, spent)

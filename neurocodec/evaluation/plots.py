@@ -51,7 +51,7 @@ def plot(
             markersize=5,
             linewidth=3 if curve.name in emphasis else 1.6,
             zorder=4 if curve.name in emphasis else 3,
-            label=curve.name,
+            label=_plain(curve.name).replace("$", r"\$"),
         )
     for i, curve in enumerate(_of_metric(published, metric)):
         x, y = _visible(curve, metric, max_bpp)
@@ -63,9 +63,10 @@ def plot(
             dashes=_DASHES[i % len(_DASHES)],
             marker="x" if len(x) == 1 else None,
             zorder=2,
-            label=curve.name,
+            label=_plain(curve.name).replace("$", r"\$"),
         )
-    axes.set(xlabel="bits per pixel, whole files", ylabel=_LABELS[metric], title=title)
+    axes.set(xlabel="bits per pixel, whole files", ylabel=_LABELS[metric])
+    axes.set_title(_plain(title), parse_math=False)
     axes.set_xlim(0, max_bpp)
     drawn = [
         _visible(c, metric, max_bpp)
@@ -82,6 +83,11 @@ def plot(
     stream = BytesIO()
     figure.savefig(stream, format="png")
     write_atomically(path, stream.getvalue())
+
+
+def _plain(text: str) -> str:
+    """What matplotlib can draw of a name that is no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _of_metric(curves: Sequence[Curve], metric: Metric) -> list[Curve]:

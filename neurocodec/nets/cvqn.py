@@ -19,7 +19,7 @@ from neurocodec.nets.block_transform import (
     initial_steps,
 )
 from neurocodec.nets.context import ContextConfig, ContextModel
-from neurocodec.nets.gain import QualityGain
+from neurocodec.nets.gain import QualityGain, check_anchors
 from neurocodec.nets.gdn import GDN
 from neurocodec.nets.importance import ChannelImportance, ImportanceForm, ImportanceMap
 from neurocodec.nets.overlap import Overlap
@@ -57,6 +57,7 @@ class CVQNConfig:
         if not len(self.groups) == len(self.levels) == len(self.context.passes):
             raise ValueError("groups, levels and context.passes must have one entry a group each")
         check_companding(self.companding)
+        check_anchors(self.gain_anchors)
         if self.overlap and not self.linear_path:
             raise ValueError("overlap is of the linear path: linear_path true, or overlap 0")
 

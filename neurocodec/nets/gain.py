@@ -8,6 +8,12 @@ from torch import Tensor, nn
 QUALITY_MIN, QUALITY_MAX = 1.0, 100.0
 
 
+def check_anchors(anchors: int) -> None:
+    """ValueError where so many are too few to lie between."""
+    if anchors < 2:
+        raise ValueError(f"gain_anchors {anchors}: use 2 or more")
+
+
 class QualityGain(nn.Module):
     """Per-channel gains at ``anchors`` qualities spread over 1…100, interpolated in the log domain.
 

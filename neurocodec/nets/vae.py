@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from neurocodec.nets import gaussian
 from neurocodec.nets.block_transform import BLOCK, Companding, check_companding, dct_basis
 from neurocodec.nets.comrec import FastRecCNN
-from neurocodec.nets.gain import QualityGain
+from neurocodec.nets.gain import QualityGain, check_anchors
 from neurocodec.nets.overlap import Overlap
 from neurocodec.nets.passes import check_passes, pass_numbers
 from neurocodec.nets.zeroed import zeroed
@@ -68,6 +68,7 @@ class VAEConfig:
         for passes in self.passes:
             check_passes(passes)
         check_companding(self.companding)
+        check_anchors(self.gain_anchors)
 
     @property
     def channels(self) -> int:

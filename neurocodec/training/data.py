@@ -26,7 +26,7 @@ def list_photos(folders: Sequence[str | Path]) -> list[Path]:
             for path in Path(folder).rglob("*")
             if path.suffix.lower() in readable_suffixes()
             and path.is_file()
-            and not path.name.startswith(".")  # macOS leaves ._a.png beside a.png
+            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         ]
         if not paths:
             raise InvalidArgument(f"no photographs below {folder}: give folders that hold some")

@@ -66,6 +66,10 @@ def freeze(
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
     data = weights.to_bytes(model)
+    try:
+        weights.codec_from_bytes(data, **dict(encoder or {}))
+    except TypeError as error:
+        raise InvalidArgument(f"encoder {dict(encoder or {})} is not for {config.codec}") from error
     write_atomically(out / WEIGHTS, data)
     record = {
         "name": config.name,

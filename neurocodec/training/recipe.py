@@ -8,10 +8,23 @@ from typing import Any, Literal
 
 import yaml
 
+from neurocodec import container
+from neurocodec.container import (
+    Arrangement,
+    ComRecHeader,
+    CVQNHeader,
+    Group,
+    ImportanceMap,
+    Inner,
+    Mode,
+    NczFile,
+    VAEHeader,
+)
 from neurocodec.errors import InvalidArgument
 from neurocodec.metrics import MS_SSIM_MIN_SIDE
 from neurocodec.nets.comrec import ComRecConfig
 from neurocodec.nets.cvqn import CVQNConfig
+from neurocodec.nets.gain import QUALITY_MAX, QUALITY_MIN
 from neurocodec.nets.vae import VAEConfig
 from neurocodec.plain import from_dict, to_dict
 
@@ -149,6 +162,12 @@ class CVQNRecipe(Recipe):
         _at_least(self, refresh_importance=1)
         if self.model.importance == "re" and not self.data.validation:
             raise ValueError("importance re is measured on held-out photographs: data.validation 0")
+        model = self.model
+        groups = tuple(map(Group, model.groups, model.levels))
+        levels = model.map_levels
+        importance = ImportanceMap(1, 1, levels, bytes(1)) if levels else None
+        header = CVQNHeader(50.0, 0, groups, importance=importance)
+        _writable(self, header, sum(model.context.passes))
 
 
 @dataclass(frozen=True)
@@ -164,6 +183,8 @@ class ComRecRecipe(Recipe):
         super().__post_init__()
         # Half of a crop is to be whole blocks of `dct`, or of the ×4 of RecCNN.
         _whole_blocks(self, 16 if self.model.inner == "dct" else 8)
+        header = ComRecHeader(50.0, Arrangement.REC, Inner.DCT, 50.0)
+        _writable(self, header, sum(self.model.dct.context.passes))
 
 
 @dataclass(frozen=True)
@@ -181,6 +202,19 @@ class VAERecipe(Recipe):
         _whole_blocks(self, 16)
         if self.loss.likelihood:
             raise ValueError("loss.likelihood is of cvqn's quantizer: leave it out")
+        low, high = self.qualities
+        if not QUALITY_MIN <= low <= high <= QUALITY_MAX:
+            raise ValueError(f"qualities {[low, high]}: use two of 1 to 100, the lower one first")
+        groups = tuple(Group(size, 3) for size in self.model.groups)
+        _writable(self, VAEHeader(50.0, 0, groups), sum(self.model.passes) + 1)
+
+
+def _writable(recipe: Recipe, header: container.Header, streams: int) -> None:
+    """InvalidArgument where the format has no room for what a model of the recipe would write:
+    better before the training than at the first picture after it."""
+    codec = next(number for number, name in container.CODECS.items() if name == recipe.codec)
+    parts = (bytes(1),) * streams
+    container.write(NczFile(codec, recipe.wire_id, bytes(4), 1, 1, Mode.RGB, header, parts))
 
 
 def _weights(weight: tuple[float, float]) -> None:

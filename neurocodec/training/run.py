@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from neurocodec import memory
 from neurocodec.codecs import weights
 from neurocodec.device import check as check_device
 from neurocodec.errors import InvalidArgument
@@ -115,8 +116,8 @@ class Trainer:
         self.validation = data.centre_crops(large, VALIDATION_CROP) if large else None
         if self.validation is None and getattr(config.model, "importance", None) == "re":
             raise InvalidArgument(
-                "importance re is measured on held-out photographs, of which none is large "
-                f"enough: give some of {VALIDATION_CROP} pixels a side"
+                "importance re is measured on held-out photographs, of which there is none: give "
+                f"two photographs or more of {VALIDATION_CROP} pixels a side"
             )
         kept = [p.to(self.device) for p in photos if id(p) not in held]
         if not kept:
@@ -211,6 +212,8 @@ class Trainer:
         try:
             self._load(state)
         except (KeyError, RuntimeError, ValueError) as error:
+            if memory.ran_out(error):
+                raise
             raise InvalidArgument(
                 f"{where} holds networks of another shape than the recipe's, as other releases "
                 "made them: train with that release, or begin anew with --start and its weights"
@@ -282,7 +285,9 @@ def check_same(state: dict, config: recipe.AnyRecipe, where: str) -> None:
     held out than a checkpoint's; the rest of a recipe, such as its steps, may have changed. Raises
     InvalidArgument."""
     theirs, ours = to_dict(recipe.build(state["recipe"], where)), to_dict(config)
-    for field in ("name", "codec", "model", "optimizer.kernels", "data.validation"):
+    for plain in (theirs, ours):  # a crop that no photograph to be held out is too small for
+        plain["data"]["crop"] = max(plain["data"]["crop"], VALIDATION_CROP)
+    for field in ("name", "codec", "model", "optimizer.kernels", "data.validation", "data.crop"):
         before, now = theirs, ours
         for key in field.split("."):
             before, now = before.get(key), now.get(key)

@@ -1,6 +1,5 @@
-"""bitstream/SPEC.md and bitstream/attacks/README.md say what the code does."""
+"""bitstream/SPEC.md says what the code does."""
 
-import importlib
 import re
 from pathlib import Path
 
@@ -35,7 +34,6 @@ from .samples import COMPACT, MIXED, PLAIN, TILED
 
 BITSTREAM = Path(__file__).parents[2] / "bitstream"
 SPEC = (BITSTREAM / "SPEC.md").read_text()
-ATTACKS = (BITSTREAM / "attacks" / "README.md").read_text()
 
 
 def row(field: Field) -> str:
@@ -104,13 +102,3 @@ def test_the_examples_of_the_spec(heading: str, file: NczFile) -> None:
     example = SPEC.split(f"### {heading}\n")[1].split("```")[1]
     parts = [re.split(r" {3,}", line)[0] for line in example.strip().splitlines()]
     assert bytes.fromhex("".join(parts)) == write(file)
-
-
-def test_every_attack_has_its_test() -> None:
-    items = re.findall(r"^(\d+)\. (.*)$", ATTACKS, re.MULTILINE)
-    assert [int(number) for number, _ in items] == list(range(1, len(items) + 1))
-    for _, text in items:
-        named = re.findall(r"`(test_\w+)\.py::(test_\w+)`", text)
-        assert named, text
-        for module, test in named:
-            assert callable(getattr(importlib.import_module(f"{__package__}.{module}"), test))

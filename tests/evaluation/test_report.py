@@ -158,6 +158,14 @@ def test_plots_show_what_they_are_given(tmp_path, monkeypatch):
     assert (pixels_of(two) != pixels_of(three)).any()
 
 
+@pytest.mark.parametrize("name", ["$5_$ pics", "a$^$b", "caf\udce9, 3 images"])
+def test_plots_take_any_name(name, tmp_path):
+    path, other = tmp_path / "a.png", tmp_path / "b.png"
+    plot(path, "psnr", [replace(BASE, name=name)], [replace(HALF, name=name)], title=name)
+    plot(other, "psnr", [replace(BASE, name=name)], [replace(HALF, name=name)], title="other")
+    assert (pixels_of(path) != pixels_of(other)).any()
+
+
 def test_plots_leave_out_what_has_no_such_metric(tmp_path):
     plain, more = tmp_path / "plain.png", tmp_path / "more.png"
     mse, similar = replace(HALF, name="x-mse"), replace(HALF, name="x-msssim")

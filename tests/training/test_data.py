@@ -39,6 +39,8 @@ def test_what_only_looks_like_a_photograph_is_left_out(tmp_path):
     (tmp_path / "b.png").touch()
     (tmp_path / "._b.png").touch()
     (tmp_path / "thumbs.png").mkdir()
+    (tmp_path / ".thumbnails").mkdir()
+    (tmp_path / ".thumbnails" / "b.png").touch()
     assert data.list_photos([tmp_path]) == [tmp_path / "b.png"]
 
 

@@ -9,7 +9,8 @@ import yaml
 from neurocodec.codecs import weights
 from neurocodec.errors import InvalidArgument
 from neurocodec.training import data, freeze, recipe, run
-from neurocodec.training.run import Trainer, curves_until, learning_rate
+from neurocodec.training.parallel import Team
+from neurocodec.training.run import Trainer, check_same, curves_until, learning_rate
 from tests.training.conftest import TINY, draw_photo
 
 
@@ -180,6 +181,8 @@ def test_freezing_under_another_recipe(recipe_file, photos, tmp_path):
 def test_training_may_begin_with_frozen_weights(recipe_file, photos, tmp_path):
     checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=2, threads=1)
     freeze.freeze(checkpoint, tmp_path / "model")
+    with pytest.raises(InvalidArgument, match=r"encoder .'rate_awar': 1.0. is not for cvqn"):
+        freeze.freeze(checkpoint, tmp_path / "none", encoder={"rate_awar": 1.0})
     path = tmp_path / "model" / "weights.safetensors"
     trainer = Trainer(recipe.load(recipe_file), data.decode(data.list_photos([photos]), 176))
     trainer.begin_with(path)
@@ -197,7 +200,11 @@ def test_training_may_begin_with_frozen_weights(recipe_file, photos, tmp_path):
 
 @pytest.mark.parametrize(
     ("part", "change"),
-    [("model", {"map_levels": 6}), ("optimizer", {"kernels": "muon"}), ("data", {"validation": 0})],
+    [
+        ("model", {"map_levels": 6}),
+        ("optimizer", {"kernels": "muon"}),
+        ("data", {"validation": 0}),
+    ],
 )
 def test_a_run_resumes_under_its_own_networks_only(part, change, recipe_file, photos, tmp_path):
     checkpoint = run(recipe_file, [photos], tmp_path / "run", max_steps=1, threads=1)
@@ -223,6 +230,34 @@ def test_a_checkpoint_of_other_networks_under_the_same_recipe(part, recipe_file,
         run(recipe_file, [photos], tmp_path / "run", threads=1)
 
 
+def test_too_little_memory_is_not_taken_for_another_shape(recipe_file, photos, monkeypatch):
+    trainer = Trainer(recipe.load(recipe_file), data.decode(data.list_photos([photos]), 176))
+
+    def fail(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(trainer.model, "load_state_dict", fail)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        trainer.restore(trainer.state())
+
+
+def test_importance_measured_anew_is_shared(photos):
+    shared = []
+
+    class Watched(Team):
+        def share(self, model):
+            shared.append(model)
+
+    raw = {**TINY, "model": {**TINY["model"], "importance": "re"}, "refresh_importance": 1}
+    noise = torch.Generator().manual_seed(1)
+    pictures = torch.randint(256, (5, 3, 272, 272), dtype=torch.uint8, generator=noise).unbind()
+    trainer = Trainer(recipe.build(raw), list(pictures), team=Watched())
+    trainer.advance()
+    assert not shared
+    trainer.advance()  # the second batch of two ends the epoch of four
+    assert shared == [trainer.model, trainer.average]
+
+
 def test_importance_that_cannot_be_measured_is_told_before_the_first_step(photos):
     config = recipe.build({**TINY, "model": {**TINY["model"], "importance": "re"}})
     small = [torch.zeros(3, 200, 300, dtype=torch.uint8) for _ in range(4)]
@@ -246,6 +281,15 @@ def test_freezing_from_the_command_line(tmp_path, monkeypatch, capsys):
         assert ended.value.code
         assert message in capsys.readouterr().err
     assert not (tmp_path / "model").exists()
+
+
+def test_a_crop_that_leaves_out_photographs_that_were_held_out(photos):
+    trainer = Trainer(recipe.build(TINY), data.decode(data.list_photos([photos]), 176))
+    state = trainer.state()
+    check_same(state, recipe.build({**TINY, "data": {**TINY["data"], "crop": 256}}), "c.pt")
+    larger = recipe.build({**TINY, "data": {**TINY["data"], "crop": 272}})
+    with pytest.raises(InvalidArgument, match=r"c\.pt was trained under another data\.crop"):
+        check_same(state, larger, "c.pt")
 
 
 def test_a_run_resumes_at_the_rates_of_its_recipe(recipe_file, photos, tmp_path):
