@@ -48,8 +48,14 @@ class CVQNSystem(System):
         return rate_distortion(x, output.x_hat, output.bits, quality, self.config.loss, penalty)
 
     def judge(self, model: CVQN, crops: Tensor) -> list[dict[str, Any]]:
-        """Bits are estimates."""
-        return judge_rates(model, crops)
+        """Bits are estimates, with the importance map where most samples are trained with it: a
+        map that is off unless asked for would say little of how the model is used."""
+        with_map = self.config.map_share > 0.5
+
+        def judged(x: Tensor, quality: Tensor) -> Output:
+            return model(x, quality, quality.new_full((len(x),), with_map, dtype=torch.bool))
+
+        return judge_rates(judged, crops)
 
     def begin(self, model: CVQN, other: Any, where: str) -> None:
         """The recipe's model may have more than the file: further groups of channels behind its

@@ -234,6 +234,21 @@ def test_judging_gives_a_row_a_quality_and_more_bits_to_more_of_it():
     assert all(0 < row["ms_ssim"] < 1 and row["psnr"] > 0 for row in rows)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize(("share", "expected"), [(0.0, False), (0.05, False), (1.0, True)])
+def test_the_map_is_judged_where_it_is_trained(share, expected):
+    system = CVQNSystem(recipe.build({**TINY, "map_share": share}))
+    seen = []
+
+    def watch(x, quality, use_map):
+        seen.append(use_map.tolist())
+        return model(x, quality, use_map)
+
+    model = system.build().eval()
+    system.judge(watch, torch.rand(2, 3, 176, 176))
+    assert seen == [[expected] * 2] * len(VALIDATION_QUALITIES)
+
+
 @pytest.mark.parametrize("batch", [1, 4, 9])
 def test_qualities_of_a_batch_are_spread_over_the_range(batch):
     generator = torch.Generator().manual_seed(5)
