@@ -16,7 +16,7 @@ from torch import Tensor
 
 from neurocodec import coding
 from neurocodec.errors import CorruptStream
-from neurocodec.nets.context import ContextModel, last_of, scale_values
+from neurocodec.nets.context import ContextModel, LevelLogits, last_of, scale_values
 from neurocodec.nets.passes import pass_numbers
 
 # (group, logits (N, Q) float64, where (n, H, W) bool) -> level index (N,) int64 of those voxels
@@ -72,11 +72,21 @@ def walk(
             last, state = group.step(step, known, given, below, order, state, wanted)
             if counts[step]:
                 parameters = group.logits.parameters_of(last[..., None])[0, ..., 0]
-                logits = group.logits(parameters[:, where[:, wanted]].T, mu)
+                logits = _logits(group.logits, parameters[:, where[:, wanted]].T, mu)
                 index[where] = exchange(number, logits, where)
         indices.append(index)
         previous = torch.cat([previous, scale_values(mu[index], group.levels)[None]], dim=1)
     return indices
+
+
+def _logits(layer: LevelLogits, parameters: Tensor, mu: Tensor) -> Tensor:
+    """What the layer gives for parameters (N, P): (N, Q) float64."""
+    if parameters.is_cuda:
+        return layer(parameters, mu)
+    logits = parameters.new_empty(len(parameters), len(mu))
+    for rows in coding.blocks(*logits.shape):
+        logits[rows] = layer(parameters[rows], mu)
+    return logits
 
 
 def encode(

@@ -5,6 +5,7 @@ cdf_from_mixture for parameters of Gaussian mixtures. All that decides a bit is 
 from the grid indices on, so a file decodes alike on every machine.
 """
 
+from neurocodec.coding.blocks import blocks
 from neurocodec.coding.cdf import cdf_from_grid, entropy_bits
 from neurocodec.coding.coder import Backend, check_size, decode_symbols, encode_symbols
 from neurocodec.coding.grid import LOGIT_STEP, boundary_distance, choose_offset, snap
@@ -18,6 +19,7 @@ from neurocodec.coding.mixture import (
 __all__ = [
     "LOGIT_STEP",
     "Backend",
+    "blocks",
     "boundary_distance",
     "cdf_from_grid",
     "cdf_from_mixture",

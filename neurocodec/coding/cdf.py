@@ -18,6 +18,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocodec.coding.blocks import blocks
 from neurocodec.coding.grid import LOGIT_STEP
 from neurocodec.errors import InvalidArgument
 
@@ -26,7 +27,6 @@ TOTAL = 1 << PRECISION
 MAX_LEVELS = 1024
 
 _WEIGHT_ONE = 1 << 24
-_BLOCK = 1 << 16  # probabilities worked on at a time: the temporaries then stay in the cache
 
 
 @cache
@@ -62,10 +62,9 @@ def cdf_from_grid(indices: NDArray[np.int32]) -> NDArray[np.int16]:
     _check_levels(levels)
     table = exp_table()
     cdf = np.zeros((count, levels + 1), dtype=np.uint16)
-    rows = max(1, _BLOCK // levels)
-    for start in range(0, count, rows):
+    for rows in blocks(count, levels):
         # One row a level: reductions and sums over the levels then run along contiguous memory.
-        block = indices[start : start + rows].T.astype(np.int64, order="C")
+        block = indices[rows].T.astype(np.int64, order="C")
         best = block.argmax(axis=0)
         distance = block.max(axis=0) - block
         weight = table.take(distance, mode="clip")
@@ -76,7 +75,7 @@ def cdf_from_grid(indices: NDArray[np.int32]) -> NDArray[np.int16]:
         weight[best, np.arange(len(best))] += TOTAL - weight.sum(axis=0)
         for k in range(1, levels - 1):  # five times as fast as cumsum(axis=0)
             weight[k] += weight[k - 1]
-        cdf[start : start + rows, 1:-1] = weight[:-1].T
+        cdf[rows, 1:-1] = weight[:-1].T
     return cdf.view(np.int16)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocodec.coding.blocks import blocks
 from neurocodec.errors import InvalidArgument, NczError
 
 LOGIT_STEP = 1 / 32
@@ -22,6 +23,7 @@ OFFSETS = 256
 """Number of grid offsets; offset k shifts the grid by k/256 of a step."""
 
 _LIMIT = 2**15
+_NAN = "a logit is NaN: the weights or the input of the network are damaged"
 
 
 def snap(logits: NDArray[np.float64], offset: int = 0) -> NDArray[np.int32]:
@@ -31,12 +33,16 @@ def snap(logits: NDArray[np.float64], offset: int = 0) -> NDArray[np.int32]:
 
     Raises InvalidArgument for another dtype or shape, a NaN, or an offset outside 0..255.
     """
-    position = _grid_position(logits, offset)
-    np.floor(position, out=position)
-    np.clip(position, -_LIMIT, _LIMIT, out=position)
-    if np.isnan(position.sum()):  # a NaN anywhere; its conversion to int32 would be arbitrary
-        raise InvalidArgument("a logit is NaN: the weights or the input of the network are damaged")
-    return position.astype(np.int32)
+    _check(logits, offset)
+    indices = np.empty(logits.shape, np.int32)
+    for rows in blocks(*logits.shape):
+        position = _grid_position(logits[rows], offset)
+        np.floor(position, out=position)
+        np.clip(position, -_LIMIT, _LIMIT, out=position)
+        if np.isnan(position.sum()):  # a NaN anywhere; its conversion to int32 would be arbitrary
+            raise InvalidArgument(_NAN)
+        indices[rows] = position
+    return indices
 
 
 def boundary_distance(logits: NDArray[np.float64], offset: int = 0) -> float:
@@ -45,15 +51,18 @@ def boundary_distance(logits: NDArray[np.float64], offset: int = 0) -> float:
     At most LOGIT_STEP / 2, which is also the answer for no logits at all. A logit that
     :func:`snap` clips is as far from a boundary as can be. Raises as :func:`snap` does.
     """
-    position = _grid_position(logits, offset)
-    # Clip to the middle of the outermost cells: beyond them there are no boundaries.
-    np.clip(position, -_LIMIT + 0.5, _LIMIT + 0.5, out=position)
-    if position.size == 0:
-        return LOGIT_STEP / 2
-    distance = float(np.abs(position - np.rint(position)).min()) * LOGIT_STEP
-    if np.isnan(distance):
-        raise InvalidArgument("a logit is NaN: the weights or the input of the network are damaged")
-    return distance
+    _check(logits, offset)
+    distance = 0.5
+    for rows in blocks(*logits.shape):
+        position = _grid_position(logits[rows], offset)
+        # Clip to the middle of the outermost cells: beyond them there are no boundaries.
+        np.clip(position, -_LIMIT + 0.5, _LIMIT + 0.5, out=position)
+        position -= np.rint(position)
+        nearest = float(np.abs(position, out=position).min(initial=0.5))
+        if np.isnan(nearest):
+            raise InvalidArgument(_NAN)
+        distance = min(distance, nearest)
+    return distance * LOGIT_STEP
 
 
 def guard_for(count: int) -> float:
@@ -84,14 +93,17 @@ def choose_offset(logit_arrays: Sequence[NDArray[np.float64]], guard: float | No
     )
 
 
-def _grid_position(logits: NDArray[np.float64], offset: int) -> NDArray[np.float64]:
-    """A fresh array whose floor is the grid index."""
+def _check(logits: NDArray[np.float64], offset: int) -> None:
     if logits.dtype != np.float64 or logits.ndim != 2:
         raise InvalidArgument(
             f"logits have dtype {logits.dtype} and shape {logits.shape}: expected float64 (N, L)"
         )
     if not 0 <= offset < OFFSETS:
         raise InvalidArgument(f"grid offset {offset} is outside 0..{OFFSETS - 1}")
+
+
+def _grid_position(logits: NDArray[np.float64], offset: int) -> NDArray[np.float64]:
+    """A fresh array whose floor is the grid index."""
     position = logits * (1 / LOGIT_STEP)
     position += 0.5 + offset / OFFSETS
     return position
