@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neurocodec import coding, container
+from neurocodec import container
 from neurocodec.codecs import symbols
 from neurocodec.codecs.base import Attempt, Codec, pad, to_tensor
 from neurocodec.codecs.roi import luma
@@ -139,14 +139,16 @@ class CVQNCodec(Codec):
         counts. The decoder does not care.
         """
         quantizer = self.model.levels[group]
-        index = torch.empty(len(z), dtype=torch.int64, device=z.device)
-        for rows in coding.blocks(*logits.shape):
-            score = quantizer.log_responsibility(z[rows]).double()
+
+        def best(z: Tensor, logits: Tensor) -> Tensor:
+            score = quantizer.log_responsibility(z).double()
             if self.rate_aware:
                 # Of the logarithm of the probability this lacks what is the same for all levels.
-                score.add_(logits[rows], alpha=self.rate_aware)
-            torch.argmax(score, dim=1, out=index[rows])
-        return index
+                score.add_(logits, alpha=self.rate_aware)
+            return score.argmax(dim=1)
+
+        index = torch.empty(len(z), dtype=torch.int64, device=z.device)
+        return symbols.by_blocks(best, logits.shape[1], index, z, logits)
 
     # Decoding.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from neurocodec import coding
 from neurocodec.errors import CorruptStream
-from neurocodec.nets.context import ContextModel, LevelLogits, last_of, scale_values
+from neurocodec.nets.context import ContextModel, last_of, scale_values
 from neurocodec.nets.passes import pass_numbers
 
 # (group, logits (N, Q) float64, where (n, H, W) bool) -> level index (N,) int64 of those voxels
@@ -72,21 +73,25 @@ def walk(
             last, state = group.step(step, known, given, below, order, state, wanted)
             if counts[step]:
                 parameters = group.logits.parameters_of(last[..., None])[0, ..., 0]
-                logits = _logits(group.logits, parameters[:, where[:, wanted]].T, mu)
+                voxels = parameters[:, where[:, wanted]].T
+                levels = partial(group.logits, mu=mu)
+                out = voxels.new_empty(len(voxels), len(mu))
+                logits = by_blocks(levels, len(mu), out, voxels)
                 index[where] = exchange(number, logits, where)
         indices.append(index)
         previous = torch.cat([previous, scale_values(mu[index], group.levels)[None]], dim=1)
     return indices
 
 
-def _logits(layer: LevelLogits, parameters: Tensor, mu: Tensor) -> Tensor:
-    """What the layer gives for parameters (N, P): (N, Q) float64."""
-    if parameters.is_cuda:
-        return layer(parameters, mu)
-    logits = parameters.new_empty(len(parameters), len(mu))
-    for rows in coding.blocks(*logits.shape):
-        logits[rows] = layer(parameters[rows], mu)
-    return logits
+def by_blocks(compute: Callable[..., Tensor], columns: int, out: Tensor, *tables: Tensor) -> Tensor:
+    """``compute`` of tables (N, …), into ``out`` (N, …), whose work is on N × ``columns`` entries.
+
+    A GPU, which starts work slowly and has no such cache, does it at once.
+    """
+    every = slice(None)
+    for rows in [every] if out.is_cuda else coding.blocks(len(out), columns):
+        out[rows] = compute(*(table[rows] for table in tables))
+    return out
 
 
 def encode(

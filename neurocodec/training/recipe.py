@@ -9,17 +9,6 @@ from typing import Any, Literal
 import yaml
 
 from neurocodec import container
-from neurocodec.container import (
-    Arrangement,
-    ComRecHeader,
-    CVQNHeader,
-    Group,
-    ImportanceMap,
-    Inner,
-    Mode,
-    NczFile,
-    VAEHeader,
-)
 from neurocodec.errors import InvalidArgument
 from neurocodec.metrics import MS_SSIM_MIN_SIDE
 from neurocodec.nets.comrec import ComRecConfig
@@ -163,10 +152,10 @@ class CVQNRecipe(Recipe):
         if self.model.importance == "re" and not self.data.validation:
             raise ValueError("importance re is measured on held-out photographs: data.validation 0")
         model = self.model
-        groups = tuple(map(Group, model.groups, model.levels))
+        groups = tuple(map(container.Group, model.groups, model.levels))
         levels = model.map_levels
-        importance = ImportanceMap(1, 1, levels, bytes(1)) if levels else None
-        header = CVQNHeader(50.0, 0, groups, importance=importance)
+        importance = container.ImportanceMap(1, 1, levels, bytes(1)) if levels else None
+        header = container.CVQNHeader(50.0, 0, groups, importance=importance)
         _writable(self, header, sum(model.context.passes))
 
 
@@ -183,7 +172,7 @@ class ComRecRecipe(Recipe):
         super().__post_init__()
         # Half of a crop is to be whole blocks of `dct`, or of the ×4 of RecCNN.
         _whole_blocks(self, 16 if self.model.inner == "dct" else 8)
-        header = ComRecHeader(50.0, Arrangement.REC, Inner.DCT, 50.0)
+        header = container.ComRecHeader(50.0, container.Arrangement.REC, container.Inner.DCT, 50.0)
         _writable(self, header, sum(self.model.dct.context.passes))
 
 
@@ -205,8 +194,8 @@ class VAERecipe(Recipe):
         low, high = self.qualities
         if not QUALITY_MIN <= low <= high <= QUALITY_MAX:
             raise ValueError(f"qualities {[low, high]}: use two of 1 to 100, the lower one first")
-        groups = tuple(Group(size, 3) for size in self.model.groups)
-        _writable(self, VAEHeader(50.0, 0, groups), sum(self.model.passes) + 1)
+        groups = tuple(container.Group(size, 3) for size in self.model.groups)
+        _writable(self, container.VAEHeader(50.0, 0, groups), sum(self.model.passes) + 1)
 
 
 def _writable(recipe: Recipe, header: container.Header, streams: int) -> None:
@@ -214,7 +203,9 @@ def _writable(recipe: Recipe, header: container.Header, streams: int) -> None:
     better before the training than at the first picture after it."""
     codec = next(number for number, name in container.CODECS.items() if name == recipe.codec)
     parts = (bytes(1),) * streams
-    container.write(NczFile(codec, recipe.wire_id, bytes(4), 1, 1, Mode.RGB, header, parts))
+    container.write(
+        container.NczFile(codec, recipe.wire_id, bytes(4), 1, 1, container.Mode.RGB, header, parts)
+    )
 
 
 def _weights(weight: tuple[float, float]) -> None:

@@ -1,8 +1,9 @@
 import json
+import sys
 
 import pytest
 
-from benchmarks import rate_distortion, speed
+from benchmarks import fresh, rate_distortion, speed
 from neurocodec.errors import InvalidArgument
 
 CURVES = {
@@ -98,3 +99,8 @@ def test_a_failing_worker_is_one_line(capsys):
     error = capsys.readouterr().err
     assert error.startswith("speed: error: ")
     assert error.count("\n") == 1
+
+
+def test_a_fresh_process_has_the_threads_it_is_given():
+    asked = [sys.executable, "-c", "import os; print(os.environ['OMP_NUM_THREADS'])"]
+    assert fresh.output(asked, 2) == "2\n"
