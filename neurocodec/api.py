@@ -69,7 +69,7 @@ class Info:
 
     What a codec does not have is empty or None: arrangement and the two after it are comrec's
     alone, which has no groups; channel_order and importance are cvqn's. What differs from tile to
-    tile is too: importance, channel_order, streams; grid_offset is then 0, vae's levels are 3.
+    tile is too: importance, channel_order, streams; grid_offset is then 0, a group's levels are 3.
     """
 
     codec: str

@@ -212,7 +212,7 @@ def sections_twice() -> Iterable[bytes]:
 
 @attack(
     "A section from the future that changes the meaning of the image.",
-    errors.MalformedHeader, "does not exist in version 3",
+    errors.MalformedHeader, "does not exist in version 5",
 )  # fmt: skip
 def unknown_sections() -> Iterable[bytes]:
     return [with_section("cvqn", number, b"?") for number in (4, 50, 127)]
@@ -228,7 +228,7 @@ def skippable_sections() -> Iterable[bytes]:
     errors.UnsupportedVersion, "install a newer|before the first release",
 )  # fmt: skip
 def other_versions() -> Iterable[bytes]:
-    return [container.MAGIC + bytes([version]) + b"anything" for version in (0, 1, 2, 5, 255)]
+    return [container.MAGIC + bytes([version]) + b"anything" for version in (0, 1, 4, 7, 255)]
 
 
 @attack("A codec that does not exist.", errors.UnknownCodec, "this release knows")
@@ -465,7 +465,13 @@ def a_model_of_another_codec() -> Iterable[bytes]:
 
 @attack("Groups or levels of another model.", errors.MalformedHeader, "not those of model")
 def groups_of_another_model() -> Iterable[bytes]:
-    for groups in ((Group(2, 31),), (Group(2, 31), Group(3, 16)), (Group(3, 31), Group(2, 15))):
+    for groups in (
+        (Group(2, 31),),
+        (Group(2, 31), Group(3, 16)),  # more than there are, and an even number of odd ones
+        (Group(2, 30), Group(3, 15)),
+        (Group(3, 31), Group(2, 15)),
+        (Group(2, 3),) * 3,
+    ):
         yield forged(valid()["cvqn"], groups=groups, channel_order=None)
     for groups in ((Group(2, 3),), (Group(3, 3), Group(2, 3)), (Group(2, 3),) * 3):
         yield forged(valid()["vae"], groups=groups)
@@ -1018,14 +1024,29 @@ def a_map_larger_than_the_tile() -> Iterable[bytes]:
     errors.MalformedHeader, "of its own|the format allows",
 )  # fmt: skip
 def levels_of_tiles() -> Iterable[bytes]:
-    for place in (2, -3):  # of the grid offset, and of the levels of the last group
-        whole = parts("vae-tiles")
-        header = bytearray(whole.header)
-        header[place] += 2
-        whole.header = bytes(header)
-        yield whole.seal()
-    for levels in (b"\0\1", b"\1\0", b"\x80\4\1"):
-        whole = parts("vae-tiles")
+    for name, own in (
+        ("vae-tiles", (b"\0\1", b"\1\0", b"\x80\4\1")),
+        ("cvqn-tiles", (b"\0\3", b"\3\1", b"\x81\x08\3")),
+    ):
+        for place in (2, -3):  # of the grid offset, and of the levels of the last group
+            whole = parts(name)
+            header = bytearray(whole.header)
+            header[place] += 2
+            whole.header = bytes(header)
+            yield whole.seal()
+        for levels in own:
+            whole = parts(name)
+            whole.tiles[0].header = b"\0" + levels
+            yield whole.seal()
+
+
+@attack(
+    "Levels of a tile that the model has not, or that cannot hold what the tile's streams code.",
+    errors.NczError, "not those of model|cannot hold|cannot be decoded",
+)  # fmt: skip
+def levels_of_a_tile() -> Iterable[bytes]:
+    for levels in (b"\x21\x0f", b"\x1f\x0e", b"\x1e\x0f"):
+        whole = parts("cvqn-tiles")
         whole.tiles[0].header = b"\0" + levels
         yield whole.seal()
 

@@ -19,7 +19,6 @@ from neurocodec.container.layout import (
     HEADERS,
     IMAGE,
     LEVELS_BY_TILE,
-    ODD_LEVELS,
     TILE,
 )
 from neurocodec.container.wire import Cursor, varint
@@ -124,7 +123,9 @@ def take_apart(data: bytes) -> Parts:
             return parts
         grid = Grid(image["width"], image["height"], size["width"], size["height"])
         sizes = [cursor.varint("a length") for _ in range(len(grid))]
-        own = (GRID_OFFSET, *[ODD_LEVELS] * (codec in LEVELS_BY_TILE and len(header["groups"])))
+        own = (GRID_OFFSET,)
+        if codec in LEVELS_BY_TILE:
+            own += (LEVELS_BY_TILE[codec],) * len(header["groups"])
         rest = Cursor(data[-4 - sum(sizes) :], 4)  # the head's checksum
         parts.tiles = [_tile(bytes(rest.take(n, "a tile")), own) for n in sizes]
     except (NczError, KeyError, ValueError) as error:

@@ -92,7 +92,7 @@ def _lines_of_comrec(info: Info) -> Iterator[tuple[str, str]]:
 
 
 def _lines_of_vae(info: Info) -> Iterator[tuple[str, str]]:
-    if info.codec == "vae" and info.tiles:  # each has levels of its own
+    if info.tiles:  # each has levels of its own
         yield "groups", ", ".join(f"{group.size}" for group in info.groups)
         return
     yield "groups", ", ".join(f"{group.size} of {group.levels} levels" for group in info.groups)

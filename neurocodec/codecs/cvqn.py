@@ -19,6 +19,7 @@ from neurocodec.container import Box, layout
 from neurocodec.errors import MalformedHeader
 from neurocodec.image import Photo
 from neurocodec.nets.cvqn import CVQN, STRIDE
+from neurocodec.nets.quantizer import GMMQuantizer
 
 
 @dataclass(frozen=True)
@@ -109,18 +110,19 @@ class CVQNCodec(Codec):
         ordered = (analysis.latent * self.model.gain(q))[0, analysis.order]
         groups = ordered.split(list(config.groups))
 
+        used = list(map(levels_within, self.model.levels, groups))
+
         def choose(group: int, logits: Tensor, where: Tensor) -> Tensor:
             return self._quantize(group, groups[group][where], logits)
 
-        streams, offset, indices = symbols.encode(
-            self.context, self.mus, self._coded(analysis.level), self._side(analysis, q), choose
-        )
+        coded, side = self._coded(analysis.level), self._side(analysis, q)
+        streams, offset, indices = symbols.encode(self.context, self.mus, coded, side, choose, used)
         own = self.model.importance.own_order
         order = analysis.order
         header = container.CVQNHeader(
             quality=quality,
             grid_offset=offset,
-            groups=tuple(map(container.Group, config.groups, config.levels)),
+            groups=tuple(map(container.Group, config.groups, used)),
             channel_order=None if torch.equal(order, own) else tuple(order.tolist()),
             importance=self._pack_map(analysis.level),
         )
@@ -132,16 +134,18 @@ class CVQNCodec(Codec):
         )
 
     def _quantize(self, group: int, z: Tensor, logits: Tensor) -> Tensor:
-        """Level of greatest responsibility, the mixture's π replaced by the context's probability.
+        """Level of greatest responsibility, the mixture's π replaced by the context's probability:
+        which of those in the middle that the logits (N, L) are of.
 
         The quantizer's own π is what is known of a symbol before its context; at encoding the
         context is at hand. ``rate_aware`` weighs it: 0 gives the plain quantizer, whose π then
         counts. The decoder does not care.
         """
         quantizer = self.model.levels[group]
+        window = symbols.window_of(quantizer.levels, logits.shape[1])
 
         def best(z: Tensor, logits: Tensor) -> Tensor:
-            score = quantizer.log_responsibility(z).double()
+            score = quantizer.log_responsibility(z, window).double()
             if self.rate_aware:
                 # Of the logarithm of the probability this lacks what is the same for all levels.
                 score.add_(logits, alpha=self.rate_aware)
@@ -181,9 +185,10 @@ class CVQNCodec(Codec):
         like = torch.empty(1, 1, rows, cols, dtype=torch.float64, device=self.device)
         q = self.told(header.quality)
         side = self.model.side(level, q.double(), like)
+        used = [group.levels for group in header.groups]
         indices, bits = symbols.decode(
             self.context, self.mus, self._coded(level), side, file.streams, header.grid_offset,
-            estimate=estimate,
+            used, estimate=estimate,
         )  # fmt: skip
         return indices, order, bits
 
@@ -193,19 +198,20 @@ class CVQNCodec(Codec):
         assert isinstance(file.header, container.CVQNHeader)
         config = self.model.config
         groups = tuple(map(container.Group, config.groups, config.levels))
-        if file.header.groups != groups:
+        found = file.header.groups
+        if len(found) != len(groups) or not all(map(_within, found, groups)):
             raise MalformedHeader(
-                f"channel groups {_listing(file.header.groups)} are not those of model "
-                f"{self.name}, {_listing(groups)}: the file was not made by it"
+                f"channel groups {_listing(found)} are not those of model {self.name}, "
+                f"{_listing(groups)}, nor have they fewer levels: the file was not made by it"
             )
         importance = file.header.importance
         if importance is not None:
             rows, cols = _grid(file.height, file.width)
-            found = f"{importance.rows}x{importance.cols} of {importance.levels} levels"
+            given = f"{importance.rows}x{importance.cols} of {importance.levels} levels"
             expected = f"{rows}x{cols} of {config.map_levels} levels"
-            if found != expected:
+            if given != expected:
                 raise MalformedHeader(
-                    f"an importance map of {found} does not fit this image and model, "
+                    f"an importance map of {given} does not fit this image and model, "
                     f"expected {expected}: the file was not made by it"
                 )
 
@@ -234,6 +240,22 @@ class CVQNCodec(Codec):
         rows, cols = level.shape[2:]
         values = level.to(torch.uint8).cpu().numpy().tobytes()
         return container.ImportanceMap(rows, cols, self.model.config.map_levels, values)
+
+
+def levels_within(quantizer: GMMQuantizer, z: Tensor) -> int:
+    """How many levels, those in the middle, hold what z (…) is quantized to.
+
+    Each takes a count of every symbol's probabilities, and time, whether it is used or not.
+    """
+    low, high = quantizer.log_responsibility(torch.stack(z.aminmax())).argmax(dim=-1).tolist()
+    fewest = 2 + quantizer.levels % 2
+    return max(fewest, quantizer.levels - 2 * min(low, quantizer.levels - 1 - high))
+
+
+def _within(found: container.Group, whole: container.Group) -> bool:
+    """Whether a group is the model's, with all of its levels or those in the middle."""
+    spare = whole.levels - found.levels
+    return found.size == whole.size and spare >= 0 and spare % 2 == 0
 
 
 def _grid(height: int, width: int) -> tuple[int, int]:

@@ -20,12 +20,13 @@ from neurocodec.errors import CorruptStream
 from neurocodec.nets.context import ContextModel, last_of, scale_values
 from neurocodec.nets.passes import pass_numbers
 
-# (group, logits (N, Q) float64, where (n, H, W) bool) -> level index (N,) int64 of those voxels
+# (group, logits (N, L) float64, where (n, H, W) bool) -> which of those L levels (N,) int64 those
+# voxels have
 Exchange = Callable[[int, Tensor, Tensor], Tensor]
 # (group, level indices of the groups before) -> bool (n, H, W), which of its symbols are coded;
 # None for all. The others hold the zero symbol and cost nothing.
 Coded = Callable[[int, Sequence[Tensor]], Tensor | None]
-# (levels, number of symbols in each pass of a group), before anything is computed for the group.
+# (L, number of symbols in each pass of a group), before anything is computed for the group.
 Expect = Callable[[int, Sequence[int]], None]
 
 
@@ -38,6 +39,16 @@ class RateReport:
     file_bits: int
 
 
+def window_of(levels: int, used: int) -> slice:
+    """The ``used`` levels in the middle of ``levels``, which is odd or even as they are.
+
+    >>> window_of(7, 3)
+    slice(2, 5, None)
+    """
+    spare = (levels - used) // 2
+    return slice(spare, spare + used)
+
+
 @torch.no_grad()
 def walk(
     context: ContextModel,
@@ -46,24 +57,27 @@ def walk(
     side: Tensor,
     exchange: Exchange,
     expect: Expect = lambda levels, counts: None,
+    used: Sequence[int] | None = None,
 ) -> list[Tensor]:
     """Visit every pass in coding order and exchange its logits for its symbols.
 
     context: in float64. mus: (Q,) float64 level values of each group. side: (1, 2, H, W) float64.
-    Returns the level indices of each group, (n, H, W) int64.
+    used: how many levels of each group have a probability, see `window_of`; all by default.
+    Returns the level indices of each group, (n, H, W) int64, in [0, Q).
     """
     rows, cols = side.shape[2:]
     previous = side[:, :0]
     indices: list[Tensor] = []
-    for number, (group, mu) in enumerate(zip(context.parts, mus, strict=True)):
-        zero = group.levels // 2
+    used = used or [group.levels for group in context.parts]
+    for number, (group, mu, width) in enumerate(zip(context.parts, mus, used, strict=True)):
+        zero, window = group.levels // 2, window_of(group.levels, width)
         order = pass_numbers(group.passes, rows, cols, side.device)
         kept = coded(number, indices)
         passes = [(order == step).expand(group.size, -1, -1) for step in range(group.passes)]
         if kept is not None:
             passes = [now & kept for now in passes]
         counts = [int(torch.count_nonzero(where)) for where in passes]
-        expect(group.levels, counts)
+        expect(width, counts)
         index = torch.full((group.size, rows, cols), zero, device=side.device)
         given, below = group.given(previous, side), last_of(previous, side)
         state = group.start(side.new_empty(1, group.size, rows, cols))
@@ -74,10 +88,10 @@ def walk(
             if counts[step]:
                 parameters = group.logits.parameters_of(last[..., None])[0, ..., 0]
                 voxels = parameters[:, where[:, wanted]].T
-                levels = partial(group.logits, mu=mu)
-                out = voxels.new_empty(len(voxels), len(mu))
-                logits = by_blocks(levels, len(mu), out, voxels)
-                index[where] = exchange(number, logits, where)
+                levels = partial(group.logits, mu=mu, window=window)
+                out = voxels.new_empty(len(voxels), width)
+                logits = by_blocks(levels, width, out, voxels)
+                index[where] = window.start + exchange(number, logits, where)
         indices.append(index)
         previous = torch.cat([previous, scale_values(mu[index], group.levels)[None]], dim=1)
     return indices
@@ -100,8 +114,12 @@ def encode(
     coded: Coded,
     side: Tensor,
     choose: Exchange,
+    used: Sequence[int] | None = None,
 ) -> tuple[tuple[bytes, ...], int, list[Tensor]]:
-    """Code what ``choose`` picks. Returns streams, the grid's offset, and indices a group."""
+    """Code what ``choose`` picks. Returns streams, the grid's offset, and indices a group.
+
+    used: as for `walk`.
+    """
     passes: list[tuple[np.ndarray, np.ndarray]] = []
 
     def exchange(group: int, logits: Tensor, where: Tensor) -> Tensor:
@@ -109,7 +127,7 @@ def encode(
         passes.append((logits.cpu().numpy(), index.cpu().numpy().astype(np.int16)))
         return index
 
-    indices = walk(context, mus, coded, side, exchange)
+    indices = walk(context, mus, coded, side, exchange, used=used)
     offset = coding.choose_offset([logits for logits, _ in passes])
     streams = tuple(
         coding.encode_symbols(coding.cdf_from_grid(coding.snap(logits, offset)), symbols)
@@ -125,6 +143,7 @@ def decode(
     side: Tensor,
     streams: Sequence[bytes],
     offset: int,
+    used: Sequence[int] | None = None,
     *,
     estimate: bool = True,
 ) -> tuple[list[Tensor], float]:
@@ -156,7 +175,7 @@ def decode(
             bits -= float(nats) / float(np.log(2))
         return index
 
-    indices = walk(context, mus, coded, side, exchange, expect)
+    indices = walk(context, mus, coded, side, exchange, expect, used)
     if remaining:
         raise CorruptStream(f"{len(remaining)} coded streams too many for this image: re-encode it")
     return indices, bits

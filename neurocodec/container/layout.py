@@ -17,9 +17,9 @@ from neurocodec.container.records import (
 MAGIC = b"\x89NCZ"
 """Signature. Its first byte is no text in any encoding and does not survive a 7-bit transfer."""
 
-VERSION, TILED_VERSION = 3, 4
-"""Of a file that holds its picture as a whole, and of one in tiles. Versions 1 and 2, of before the
-first release, had other lengths of streams."""
+VERSION, TILED_VERSION = 5, 6
+"""Of a file that holds its picture as a whole, and of one in tiles. Versions 1 to 4, of before the
+first release, had other lengths of streams, and all levels of the model in every file of cvqn."""
 
 CVQN, COMREC, VAE = 1, 2, 3
 CODECS = {CVQN: "cvqn", COMREC: "comrec", VAE: "vae"}
@@ -94,8 +94,9 @@ TILE = (
 GRID_OFFSET = Int("grid_offset", 1, 0, 255, of="tile")
 """That of a tile; the header of the file has 0."""
 
-LEVELS_BY_TILE = frozenset({VAE})
-"""Codecs of which each tile has group levels of its own; the header of the file has the fewest."""
+LEVELS_BY_TILE = {CVQN: LEVELS, VAE: ODD_LEVELS}
+"""Codecs of which each tile has group levels of its own, and how it stores them; the header of the
+file has `FEWEST_LEVELS`."""
 
 FEWEST_LEVELS = 3
 

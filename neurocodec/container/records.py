@@ -51,7 +51,8 @@ class CVQNHeader:
 
     quality: 1 to 100, a multiple of 1/256 (see :func:`snap_quality`).
     grid_offset: shift of the grid of snapped logits, 0 to 255, in 1/256 of its step.
-    groups: 1 to 8 groups in coding order; their sizes sum to C <= 1024 channels.
+    groups: 1 to 8 groups in coding order; their sizes sum to C <= 1024 channels. Their levels are
+    those in the middle of the model's that the file uses.
     channel_order: a permutation of range(C), or None for the order of the model.
     importance: the importance map, or None where it is uniform.
     """

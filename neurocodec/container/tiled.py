@@ -1,6 +1,6 @@
-"""Format version 4, a picture in tiles: a head that says where they are, then the tiles.
+"""Format version 6, a picture in tiles: a head that says where they are, then the tiles.
 
-A tile is what a file of version 3 would hold of its pixels, less what all tiles share.
+A tile is what a file of version 5 would hold of its pixels, less what all tiles share.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from neurocodec.container.layout import (
     LEVELS_BY_TILE,
     MAGIC,
     MAX_TILES,
-    ODD_LEVELS,
     TILE,
     TILED_VERSION,
 )
@@ -184,14 +183,18 @@ def _check_grid(file: NczFile, blame: Blame) -> None:
 def _put_own(file: NczFile) -> bytes:
     """What a tile has of its own in the fields of the header."""
     own = [GRID_OFFSET.put(file.header.grid_offset)]
-    own += [ODD_LEVELS.put(group.levels) for group in _groups_by_tile(file)]
+    for group in _groups_by_tile(file):
+        own.append(LEVELS_BY_TILE[file.codec].put(group.levels))
     return b"".join(own)
 
 
 def _get_own(file: NczFile, body: Cursor) -> Header:
     """The header of a tile: that of the file, with what `_put_own` stored."""
     own: dict[str, Any] = {"grid_offset": GRID_OFFSET.get(body)}
-    groups = tuple(replace(group, levels=ODD_LEVELS.get(body)) for group in _groups_by_tile(file))
+    groups = tuple(
+        replace(group, levels=LEVELS_BY_TILE[file.codec].get(body))
+        for group in _groups_by_tile(file)
+    )
     if groups:
         own["groups"] = groups
     return replace(file.header, **own)

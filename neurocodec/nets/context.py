@@ -69,15 +69,18 @@ class LevelLogits(nn.Module):
         """(B, F, n, H, W) -> (B, 2 + rank, n, H, W): location, log-scale, coefficients."""
         return self.head(features)
 
-    def forward(self, parameters: Tensor, mu: Tensor) -> Tensor:
-        """(N, 2 + rank) and level values (Q,) -> logits (N, Q), unnormalized, in nats."""
+    def forward(self, parameters: Tensor, mu: Tensor, window: slice = slice(None)) -> Tensor:
+        """(N, 2 + rank) and level values (Q,) -> logits (N, Q), unnormalized, in nats.
+
+        window: the levels that are asked for; the others have no column.
+        """
         location = parameters[:, 0:1] * (self.half_range / INPUT_RANGE)
         inverse_scale = torch.exp(-(self.log_scale + parameters[:, 1:2]).clamp(-6, 6))
-        distance = (mu[None, :] - location) * inverse_scale
+        distance = (mu[None, window] - location) * inverse_scale
         return (
             1
             - torch.sqrt(1 + distance * distance)
-            + torch.addmm(self.bias, parameters[:, 2:], self.basis)
+            + torch.addmm(self.bias[window], parameters[:, 2:], self.basis[:, window])
         )
 
 

@@ -42,10 +42,11 @@ class GMMQuantizer(nn.Module):
         """Index of the zero symbol: what an uncoded position holds."""
         return self.levels // 2
 
-    def log_responsibility(self, z: Tensor) -> Tensor:
-        """log π_k N(z; μ_k, σ_k), up to a constant: (…) -> (…, Q)."""
-        deviation = (z[..., None] - self.mu) * torch.exp(-self.log_sigma)
-        return F.log_softmax(self.log_pi, dim=0) - self.log_sigma - 0.5 * deviation * deviation
+    def log_responsibility(self, z: Tensor, window: slice = slice(None)) -> Tensor:
+        """log π_k N(z; μ_k, σ_k), up to a constant, of the levels in the window: (…) -> (…, Q)."""
+        log_sigma = self.log_sigma[window]
+        deviation = (z[..., None] - self.mu[window]) * torch.exp(-log_sigma)
+        return F.log_softmax(self.log_pi, dim=0)[window] - log_sigma - 0.5 * deviation * deviation
 
     def forward(self, z: Tensor) -> Quantized:
         score = self.log_responsibility(z)

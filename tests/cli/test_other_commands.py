@@ -54,7 +54,7 @@ def test_info(ncz, photo):
     fields = {line[:16].rstrip(): line[16:] for line in text if not line.startswith(" ")}
     parts = {name: int(size) for name, size in map(str.split, text[len(fields) :])}
     info = neurocodec.info("a.ncz")
-    assert fields["format version"] == "3"
+    assert fields["format version"] == "5"
     assert fields["codec"] == "cvqn (1)"
     assert fields["model"] == "fake (7)"
     assert fields["weights"] == fake_codec.DIGEST[:8]

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from neurocodec import container, metrics
+from neurocodec.codecs import cvqn
+from neurocodec.codecs.cvqn import levels_within
+from neurocodec.codecs.symbols import window_of
 from neurocodec.errors import (
     ImageTooLarge,
     InvalidArgument,
@@ -20,6 +23,7 @@ from neurocodec.errors import (
 )
 from neurocodec.image import open_photo
 from neurocodec.nets.cvqn import ContextConfig
+from neurocodec.nets.quantizer import GMMQuantizer
 from tests.codecs.conftest import build
 from tests.training.conftest import draw_photo
 
@@ -103,9 +107,50 @@ def test_estimate_coder_and_file_agree(codec, large):
 
 def test_header_records_groups_levels_quality_and_model(codec, photo):
     header = container.read(codec.encode(photo, 33.3)).header
-    assert [(g.size, g.levels) for g in header.groups] == [(3, 127), (9, 63), (12, 31)]
+    assert [(g.size, g.levels) for g in header.groups] == [(3, 23), (9, 23), (12, 11)]
     assert header.quality == pytest.approx(33.3, abs=1 / 512)
     assert header.channel_order is None
+
+
+@given(
+    st.integers(2, 40),
+    st.lists(st.floats(-60, 60), min_size=1, max_size=5),
+)
+def test_levels_of_a_file_are_those_in_the_middle_that_hold_every_symbol(levels, latent):
+    quantizer = GMMQuantizer(levels)
+    z = torch.tensor(latent)
+    used = levels_within(quantizer, z)
+    assert levels % 2 == used % 2
+    assert 2 <= used <= levels
+    window = window_of(levels, used)
+    level = quantizer(z).level
+    assert window.start <= int(level.min())
+    assert int(level.max()) < window.stop
+    assert window.start <= quantizer.zero < window.stop
+    if used > 3:  # one less on either side would not do
+        assert int(level.min()) == window.start or int(level.max()) == window.stop - 1
+
+
+def test_levels_that_no_symbol_has_cost_bytes_and_change_nothing_else(photo, monkeypatch):
+    codec = build()
+    codec.rate_aware = 0.0  # the choice of a level does not depend on what others cost
+    few = codec.encode(photo, 40)
+    monkeypatch.setattr(cvqn, "levels_within", lambda quantizer, z: quantizer.levels)
+    whole = codec.encode(photo, 40)
+    assert [group.levels for group in container.read(whole).header.groups] == [127, 63, 31]
+    assert len(few) < len(whole)
+    assert np.array_equal(np.asarray(codec.decode(few)), np.asarray(codec.decode(whole)))
+
+
+def test_each_tile_has_levels_of_its_own(codec):
+    image = Image.new("RGB", (128, 64), (90, 100, 110))
+    image.paste(draw_photo(3, 64, 64), (64, 0))
+    file = container.read(codec.encode(image, 60, tile_size=64))
+    flat, busy = (container.tile(file, number).header.groups for number in range(2))
+    assert all(a.levels <= b.levels for a, b in zip(flat, busy, strict=True))
+    assert flat[1].levels < busy[1].levels
+    assert [group.levels for group in file.header.groups] == [3, 3, 3]
+    assert codec.decode_file(file).size == (128, 64)
 
 
 def test_importance_map_leaves_out_symbols_and_is_optional(codec, large):
@@ -294,6 +339,11 @@ def test_headers_no_encoder_wrote_are_refused(codec, photo):
 
     with pytest.raises(MalformedHeader, match="3x127 21x5 are not those"):
         decode(groups=(container.Group(3, 127), container.Group(21, 5)))
+    for levels in ((129, 63, 31), (127, 62, 31), (127, 63, 2)):
+        with pytest.raises(MalformedHeader, match="nor have they fewer levels"):
+            decode(groups=tuple(map(container.Group, (3, 9, 12), levels)))
+    with pytest.raises(MalformedHeader, match="nor have they fewer levels"):
+        decode(groups=tuple(map(container.Group, (3, 8, 13), (127, 63, 31))))
     small = container.ImportanceMap(1, 2, 4, bytes(2))
     with pytest.raises(MalformedHeader, match="map of 1x2 of 4 levels"):
         decode(importance=small)

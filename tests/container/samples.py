@@ -71,13 +71,16 @@ COMPACT = NczFile(
     streams=(b"low", b"high"),
 )
 
+FEWER = replace(PLAIN.header, groups=(Group(8, 3), Group(16, 3), Group(200, 5)))
 TILED_HEAD = replace(
-    PLAIN, width=66, height=64, header=replace(PLAIN.header, grid_offset=0), streams=(),
-    icc=b"profile",
+    PLAIN, width=66, height=64, streams=(), icc=b"profile",
+    header=replace(
+        PLAIN.header, grid_offset=0, groups=(Group(8, 3), Group(16, 3), Group(200, 3))
+    ),
 )  # fmt: skip
 TILES = (
     replace(PLAIN, width=64, height=64),
-    replace(PLAIN, width=2, height=64, streams=(b"more",), alpha=b"\x89PNG"),
+    replace(PLAIN, width=2, height=64, header=FEWER, streams=(b"more",), alpha=b"\x89PNG"),
 )
 TILED = replace(
     TILED_HEAD,
@@ -112,7 +115,7 @@ MIXED = NczFile(
 )
 
 
-def seal(body: bytes, *, head: bytes = b"\x89NCZ\x03") -> bytes:
+def seal(body: bytes, *, head: bytes = b"\x89NCZ\x05") -> bytes:
     """A file around ``body`` (what lies between length and checksum), whatever that holds."""
     unsigned = head + varint(len(body) + 4) + body
     return unsigned + crc32(unsigned).to_bytes(4, "little")

@@ -59,13 +59,13 @@ def test_every_trailing_byte_is_refused_as_such(file: NczFile) -> None:
         (b"P", BadMagic, "starts with 50,"),
         (b"\x89NCZ", Truncated, "format version"),
         (b"\x89NCZ\x00", UnsupportedVersion, "format version 0"),
-        (b"\x89NCZ\x02and more", UnsupportedVersion, "version 2, .* before the first release"),
-        (b"\x89NCZ\x05and more", UnsupportedVersion, "version 5, .*: install a newer"),
-        (b"\x89NCZ\x03", Truncated, "length of the file"),
-        (b"\x89NCZ\x03\x80", Truncated, "length of the file"),
-        (b"\x89NCZ\x03\x05abcd", Truncated, "has 10 bytes, its header announces 11"),
-        (b"\x89NCZ\x03\x03abcd", TrailingData, "has 10 bytes, its header announces 9"),
-        (b"\x89NCZ\x03\x04abcd", ChecksumMismatch, "damaged"),
+        (b"\x89NCZ\x04and more", UnsupportedVersion, "version 4, .* before the first release"),
+        (b"\x89NCZ\x07and more", UnsupportedVersion, "version 7, .*: install a newer"),
+        (b"\x89NCZ\x05", Truncated, "length of the file"),
+        (b"\x89NCZ\x05\x80", Truncated, "length of the file"),
+        (b"\x89NCZ\x05\x05abcd", Truncated, "has 10 bytes, its header announces 11"),
+        (b"\x89NCZ\x05\x03abcd", TrailingData, "has 10 bytes, its header announces 9"),
+        (b"\x89NCZ\x05\x04abcd", ChecksumMismatch, "damaged"),
     ],
 )
 def test_damage_is_named(data: bytes, error: type[NczError], message: str) -> None:
@@ -78,4 +78,4 @@ def test_damage_is_named(data: bytes, error: type[NczError], message: str) -> No
 def test_the_version_is_judged_before_the_checksum() -> None:
     assert read(seal(body())).width == 64
     with pytest.raises(UnsupportedVersion):
-        read(seal(body(), head=b"\x89NCZ\x05"))
+        read(seal(body(), head=b"\x89NCZ\x07"))

@@ -213,7 +213,7 @@ def test_every_cut_of_a_body_is_refused() -> None:
 
 
 def test_a_body_of_fewer_bytes_than_the_checksum_is_refused() -> None:
-    refused(b"\x89NCZ\x03\x03abc", MalformedHeader, "too few for a checksum")
+    refused(b"\x89NCZ\x05\x03abc", MalformedHeader, "too few for a checksum")
 
 
 # Sections.

@@ -8,7 +8,7 @@ from neurocodec.container import describe, read, sizes, write
 from .samples import COMPACT, FOREIGN, FULL, MIXED, PLAIN
 
 PLAIN_BYTES = bytes.fromhex(
-    "894e435a 03"  # signature, version
+    "894e435a 05"  # signature, version
     "2a"  # 42 bytes follow
     "01 01 c0dec0de 8006 8004 01"  # cvqn, model 1, digest, 768 x 512, RGB
     "8032 07"  # quality 50.5 = 0x3280 / 256, grid offset
@@ -16,11 +16,11 @@ PLAIN_BYTES = bytes.fromhex(
     "00"  # no sections
     "03 ffeb07"  # three streams: of five bytes (-5 bits, 01), of none (-3), the rest
     "6669727374 7468697264"  # the streams
-    "a98d013d"  # checksum
+    "b9ec7868"  # checksum
 )
 
 FULL_BYTES = bytes.fromhex(
-    "894e435a 03 59"
+    "894e435a 05 59"
     "01 ac02 00ff00ff 21 11 00"  # cvqn, model 300, digest, 33 x 17, L
     "0001 00 01 0302"  # quality 1, no offset, one group
     "01 01 04"  # (2, 0, 1) is number 4 of the 6 permutations
@@ -30,37 +30,37 @@ FULL_BYTES = bytes.fromhex(
     "81 05 00 49492a00"  # Exif, shorter as it is
     "82 01 00"  # XMP, empty
     "00 01 78"  # end of sections, one stream of one byte
-    "d2f4e618"
+    "68710a42"
 )
 
 COMPACT_BYTES = bytes.fromhex(
-    "894e435a 03 21"
+    "894e435a 05 21"
     "02 02 c0dec0de 8006 8004 01"  # comrec, model 2, digest, 768 x 512, RGB
     "801e 00 00 400b 09"  # quality 30.5, both, DCT, inner quality 11.25, grid offset
     "00"  # no sections
     "02 ff2f"  # two streams: of three bytes (-6 bits, 1), the rest
     "6c6f77 68696768"  # the streams
-    "7063f7c6"  # checksum
+    "9611a7e0"  # checksum
 )
 
 MIXED_BYTES = bytes.fromhex(
-    "894e435a 03 28"
+    "894e435a 05 28"
     "03 06 c0dec0de 8006 8004 01"  # image
     "8032 00 02 0340 c80101"  # header: two groups
     "00"
     "03 ffeb07"  # three streams of 5, 0 and 6 bytes
     "6879706572 6c6174656e74"
-    "9cfa9787"
+    "52fa471c"
 )
 
 FOREIGN_BYTES = bytes.fromhex(
-    "894e435a 03 30"
+    "894e435a 05 30"
     "02 ac02 00ff00ff 21 11 00"  # comrec, model 300, digest, 33 x 17, L
     "0064 01 04 0001 00"  # quality 100, RecCNN alone, AVIF, inner quality 1, no offset
     "03 04 89504e47"  # alpha
     "81 05 00 49492a00"  # Exif
     "00 01 0000001c6674797061766966"  # end of sections, one stream of 12 bytes
-    "e560a18d"
+    "ce3f6556"
 )
 
 STORED = replace(FULL, header=replace(FULL.header, importance=None), icc=None)
@@ -70,8 +70,8 @@ STORED = replace(FULL, header=replace(FULL.header, importance=None), icc=None)
 def test_write_gives_these_bytes() -> None:
     assert write(PLAIN) == PLAIN_BYTES
     assert write(STORED).hex() == (
-        "894e435a032a01ac0200ff00ff211100000100010302010104030489504e47810500"
-        "49492a008201000001785670b4f4"
+        "894e435a052a01ac0200ff00ff211100000100010302010104030489504e47810500"
+        "49492a008201000001784611cda1"
     )
 
 

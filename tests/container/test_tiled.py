@@ -64,7 +64,7 @@ def test_round_trip(data: st.DataObject) -> None:
     parts = tuple(write_tile(number, part) for number, part in enumerate(tiles))
     file = replace(empty, tiling=replace(empty.tiling, parts=parts))
     written = write(file)
-    assert written[4] == 4
+    assert written[4] == 6
     assert read(written) == file
     assert all_of(written) == tiles
     assert sum(sizes(written).values()) == len(written)
@@ -195,16 +195,16 @@ def forged(head: bytes, *parts: bytes, length: int | None = None) -> bytes:
     """A file with this head, its checksum made right, and these tiles."""
     size = varint(len(head) + 4 if length is None else length)
     rest = varint(len(size) + len(head) + 4 + sum(map(len, parts)))
-    start = MAGIC + b"\x04" + rest + size + head
+    start = MAGIC + b"\x06" + rest + size + head
     return start + crc32(start).to_bytes(4, "little") + b"".join(parts)
 
 
 def head(
     image: str = "01 01 c0dec0de 42 40 01",
-    header: str = "8032 00 03 0803 1005 c8018101",
+    header: str = "8032 00 03 0803 1003 c80103",
     size: str = "01 01",
     sections: str = "00",
-    lengths: str = "14 11",
+    lengths: str = "18 14",
 ) -> bytes:
     return bytes.fromhex(image + header + size + sections + lengths)
 
@@ -228,14 +228,19 @@ def test_the_default_head_is_valid() -> None:
             "a picture of 1125899906842624 tiles, the format allows 2 to 65536",
         ),
         ({"image": "01 01 c0dec0de 808080 01 40 01"}, Truncated, "length of a tile"),
-        ({"lengths": "14"}, Truncated, "length of a tile"),
-        ({"lengths": "14 11 00"}, TrailingData, "the last length of a tile"),
-        ({"lengths": "14 12"}, MalformedHeader, "38 bytes together, the file leaves 37"),
-        ({"lengths": "14 10"}, MalformedHeader, "36 bytes together"),
-        ({"lengths": "14 ffffffffffffffff7f"}, MalformedHeader, "bytes together"),
-        ({"lengths": "14 ffffffffffffffffff01"}, MalformedHeader, "longer than 9 bytes"),
+        ({"lengths": "18"}, Truncated, "length of a tile"),
+        ({"lengths": "18 14 00"}, TrailingData, "the last length of a tile"),
+        ({"lengths": "18 15"}, MalformedHeader, "45 bytes together, the file leaves 44"),
+        ({"lengths": "18 13"}, MalformedHeader, "43 bytes together"),
+        ({"lengths": "18 ffffffffffffffff7f"}, MalformedHeader, "bytes together"),
+        ({"lengths": "18 ffffffffffffffffff01"}, MalformedHeader, "longer than 9 bytes"),
         (
-            {"header": "8032 07 03 0803 1005 c8018101"},
+            {"header": "8032 07 03 0803 1003 c80103"},
+            MalformedHeader,
+            "a grid_offset or levels of its own",
+        ),
+        (
+            {"header": "8032 00 03 0803 1003 c80105"},
             MalformedHeader,
             "a grid_offset or levels of its own",
         ),
@@ -278,19 +283,22 @@ def sealed(contents: str, number: int = 1) -> bytes:
     ("contents", "error", "message"),
     [
         ("", Truncated, "grid_offset"),
-        ("07", Truncated, "a section"),
-        ("07 00", Truncated, "number of streams"),
-        ("07 00 00", MalformedHeader, "number of streams is 0"),
-        ("07 00 11", MalformedHeader, "number of streams is 17"),
-        ("07 00 02 ff 0b 00", Truncated, "a coded stream needs 5 bytes"),
-        ("07 00 02 ff", Truncated, "lengths of the streams"),
-        ("07 00 02 ff ff 02 00", MalformedHeader, "bits are set after the lengths"),
-        ("07 05 01 00 00 01 00", MalformedHeader, "section 5 does not exist in a tile"),
-        ("07 80 01 00 00 01 00", MalformedHeader, "section 128 does not exist in a tile"),
-        ("07 82 01 00 00 01 00", MalformedHeader, "section 130 does not exist in a tile"),
-        ("07 02 02 0101 00 01 00", Truncated, "levels"),
-        ("07 02 03 090104 00 01 00", MalformedHeader, "importance map of 9 x 1 positions"),
-        ("07 03 01 00 02 01 00 00 01 00", MalformedHeader, "section 2 follows section 3"),
+        ("07", Truncated, "levels"),
+        ("07 03 05", Truncated, "levels"),
+        ("07 03 05 01 00 01 78", MalformedHeader, "levels is 1,"),
+        ("07 03 05 03", Truncated, "a section"),
+        ("07 03 05 03 00", Truncated, "number of streams"),
+        ("07 03 05 03 00 00", MalformedHeader, "number of streams is 0"),
+        ("07 03 05 03 00 11", MalformedHeader, "number of streams is 17"),
+        ("07 03 05 03 00 02 ff 0b 00", Truncated, "a coded stream needs 5 bytes"),
+        ("07 03 05 03 00 02 ff", Truncated, "lengths of the streams"),
+        ("07 03 05 03 00 02 ff ff 02 00", MalformedHeader, "bits are set after the lengths"),
+        ("07 03 05 03 05 01 00 00 01 00", MalformedHeader, "section 5 does not exist in a tile"),
+        ("07 03 05 03 80 01 00 00 01 00", MalformedHeader, "section 128 does not exist in a tile"),
+        ("07 03 05 03 82 01 00 00 01 00", MalformedHeader, "section 130 does not exist in a tile"),
+        ("07 03 05 03 02 02 0101 00 01 00", Truncated, "levels"),
+        ("07 03 05 03 02 03 090104 00 01 00", MalformedHeader, "importance map of 9 x 1 positions"),
+        ("07 03 05 03 03 01 00 02 01 00 00 01 00", MalformedHeader, "section 2 follows section 3"),
     ],
 )
 def test_tiles(contents: str, error: type[NczError], message: str) -> None:
@@ -302,7 +310,7 @@ def test_tiles(contents: str, error: type[NczError], message: str) -> None:
 
 
 def test_an_unknown_section_that_may_be_skipped_is() -> None:
-    part = sealed("07 c8 01 00 00 01 78")
+    part = sealed("07 03 05 03 c8 01 00 00 01 78")
     tiling = Tiling(64, 64, (TILED.tiling.parts[0], part))
     file = read(write(replace(TILED_HEAD, tiling=tiling)))
     assert tile(file, 1).streams == (b"x",)
@@ -330,6 +338,6 @@ def test_edits_of_head_and_tiles(data: st.DataObject) -> None:
 
 
 def test_one_picture_is_no_file_of_tiles() -> None:
-    assert (write(PLAIN)[4], write(TILED)[4]) == (3, 4)
+    assert (write(PLAIN)[4], write(TILED)[4]) == (5, 6)
     assert read(write(PLAIN)).tiling is None
     assert len(read(write(PLAIN)).grid) == 1

@@ -139,6 +139,40 @@ def test_symbols_survive_coding(shape, masked, residual_kernel):
     assert none == 0
 
 
+def test_levels_at_both_ends_may_be_left_out():
+    """The rest have the logits that they have among all, and nothing else changes."""
+    model, mus = build(), level_values()
+    values = random_values()
+    used = [q - 2 * n for q, n in zip(LEVELS, (2, 1, 0), strict=True)]
+    windows = [symbols.window_of(q, few) for q, few in zip(LEVELS, used, strict=True)]
+    side = torch.rand(1, 2, 6, 7, dtype=torch.float64)
+    wanted = [
+        (value[0] + q // 2).clamp(window.start, window.stop - 1)
+        for value, q, window in zip(values, LEVELS, windows, strict=True)
+    ]
+
+    def choose(group, logits, where):
+        if logits.shape[1] == LEVELS[group]:
+            return wanted[group][where].long()
+        return wanted[group][where].long() - windows[group].start
+
+    def keep(group, logits, where):
+        kept.append(logits)
+        return choose(group, logits, where)
+
+    kept = []
+    symbols.walk(model, mus, everything, side, keep)
+    whole, kept = kept, []
+    indices = symbols.walk(model, mus, everything, side, keep, used=used)
+    groups = [group for group, passes in enumerate(PASSES) for _ in range(passes)]
+    for group, few, all_of_them in zip(groups, kept, whole, strict=True):
+        torch.testing.assert_close(few, all_of_them[:, windows[group]], rtol=1e-12, atol=1e-12)
+    assert all(torch.equal(a, b.long()) for a, b in zip(indices, wanted, strict=True))
+    streams, offset, _ = symbols.encode(model, mus, everything, side, choose, used)
+    decoded, _ = symbols.decode(model, mus, everything, side, streams, offset, used)
+    assert all(map(torch.equal, decoded, indices))
+
+
 @pytest.mark.parametrize("residual_kernel", [1, 3])
 def test_what_is_coded_may_depend_on_the_groups_before(residual_kernel):
     """Encoder and decoder ask with the same indices; what is left out holds the zero symbol."""
