@@ -70,18 +70,21 @@ class Smallest(NamedTuple):
 def smallest(codec: CVQNCodec, data: bytes) -> Smallest:
     """What a map can save as long as the symbols stay what they are."""
     file = container.read(data)
+    assert isinstance(file.header, container.CVQNHeader)
     indices, _, _ = codec._read_symbols(file, estimate=False)
+    used = [group.levels for group in file.header.groups]
     bits = [torch.zeros(index.shape, dtype=torch.float64) for index in indices]
 
     def exchange(group: int, logits: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
-        index = indices[group][where]
+        first = symbols.window_of(codec.model.config.levels[group], used[group]).start
+        index = indices[group][where] - first
         nats = -torch.log_softmax(logits, dim=1).gather(1, index[:, None])[:, 0]
         bits[group][where] = nats / float(np.log(2))
         return index
 
     like = torch.empty(1, 1, *indices[0].shape[1:], dtype=torch.float64)
     side = codec.model.side(None, codec.told(file.header.quality).double(), like)
-    symbols.walk(codec.context, codec.mus, codec._coded(None), side, exchange)
+    symbols.walk(codec.context, codec.mus, codec._coded(None), side, exchange, used=used)
     levels = zip(indices, codec.model.config.levels, strict=True)
     coded = torch.cat([index != count // 2 for index, count in levels])
     channel = torch.arange(len(coded))[:, None, None]

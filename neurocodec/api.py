@@ -52,7 +52,7 @@ class MapSummary:
 class Info:
     """What an .ncz file says of itself.
 
-    version: of the container's format, 3, or 4 for tiles.
+    version: of the container's format, 5, or 6 for tiles.
     codec, codec_id: of the codec. model, model_id: of the weights; model is None where this
     release does not have them. model_digest: the first 8 hex digits of their SHA-256.
     width, height: in pixels. mode: "L" or "RGB", without alpha. alpha: whether there is one.

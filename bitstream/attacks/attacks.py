@@ -1041,11 +1041,25 @@ def levels_of_tiles() -> Iterable[bytes]:
 
 
 @attack(
-    "Levels of a tile that the model has not, or that cannot hold what the tile's streams code.",
-    errors.NczError, "not those of model|cannot hold|cannot be decoded",
+    "Levels of a tile that the model has not.",
+    errors.MalformedHeader, "not those of model",
 )  # fmt: skip
 def levels_of_a_tile() -> Iterable[bytes]:
     for levels in (b"\x21\x0f", b"\x1f\x0e", b"\x1e\x0f"):
+        whole = parts("cvqn-tiles")
+        whole.tiles[0].header = b"\0" + levels
+        yield whole.seal()
+
+
+@attack(
+    "Fewer levels than the streams were written for, in a file or in a tile.",
+    errors.CorruptStream, "does not fit its",
+)  # fmt: skip
+def levels_of_another_file() -> Iterable[bytes]:
+    for groups in ((Group(2, 3), Group(3, 3)), (Group(2, 31), Group(3, 3))):
+        for name in ("cvqn", "cvqn-map", "cvqn-dot"):
+            yield forged(valid()[name], groups=groups)
+    for levels in (b"\x03\x03", b"\x1f\x03"):
         whole = parts("cvqn-tiles")
         whole.tiles[0].header = b"\0" + levels
         yield whole.seal()

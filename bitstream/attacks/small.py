@@ -103,6 +103,7 @@ def files() -> dict[str, bytes]:
     add("cvqn-metadata", tagged, "small-cvqn", 70)
     add("cvqn-grey", grey, "small-cvqn", 100)
     add("cvqn-dot", dot, "small-cvqn", 1)
+    add("cvqn-few-levels", plain, "small-cvqn", 1)
     add("vae", plain, "small-vae", 50)
     add("vae-alpha", alpha, "small-vae", 90)
     add("vae-dot", dot, "small-vae", 1)
@@ -118,6 +119,7 @@ def files() -> dict[str, bytes]:
     tagged_alpha.putalpha(Image.linear_gradient("L").resize(tagged_alpha.size))
     tagged_alpha.info = tagged.info
     add("cvqn-tiles-all", tagged_alpha, "small-cvqn", 70, tile_size=64, roi=mask)
+    add("cvqn-tiles-few-levels", picture(66, 70), "small-cvqn", 1, tile_size=64)
     add("vae-tiles", picture(70, 60), "small-vae", 50, tile_size=64)
     add("comrec-tiles", picture(66, 64), "small-comrec", 40, tile_size=64, arrangement="both")
     for inner in FOREIGN:

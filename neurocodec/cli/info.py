@@ -73,7 +73,7 @@ def _lines(info: Info) -> Iterator[tuple[str, str]]:
 
 
 def _lines_of_cvqn(info: Info) -> Iterator[tuple[str, str]]:
-    yield from _lines_of_vae(info)
+    yield from _groups(info)
     order, importance = info.channel_order, info.importance
     if info.tiles:
         return  # each has its own
@@ -91,11 +91,11 @@ def _lines_of_comrec(info: Info) -> Iterator[tuple[str, str]]:
     yield "inner quality", f"{info.inner_quality:g}"
 
 
-def _lines_of_vae(info: Info) -> Iterator[tuple[str, str]]:
+def _groups(info: Info) -> Iterator[tuple[str, str]]:
     if info.tiles:  # each has levels of its own
         yield "groups", ", ".join(f"{group.size}" for group in info.groups)
         return
     yield "groups", ", ".join(f"{group.size} of {group.levels} levels" for group in info.groups)
 
 
-_LINES_OF = {"cvqn": _lines_of_cvqn, "comrec": _lines_of_comrec, "vae": _lines_of_vae}
+_LINES_OF = {"cvqn": _lines_of_cvqn, "comrec": _lines_of_comrec, "vae": _groups}

@@ -109,13 +109,16 @@ class CVQNCodec(Codec):
         q = self.told(quality)
         ordered = (analysis.latent * self.model.gain(q))[0, analysis.order]
         groups = ordered.split(list(config.groups))
-
-        used = list(map(levels_within, self.model.levels, groups))
+        coded = self._coded(analysis.level)
+        used = []
+        for number, (quantizer, z) in enumerate(zip(self.model.levels, groups, strict=True)):
+            mask = coded(number, ())
+            used.append(levels_within(quantizer, z if mask is None else z[mask]))
 
         def choose(group: int, logits: Tensor, where: Tensor) -> Tensor:
             return self._quantize(group, groups[group][where], logits)
 
-        coded, side = self._coded(analysis.level), self._side(analysis, q)
+        side = self._side(analysis, q)
         streams, offset, indices = symbols.encode(self.context, self.mus, coded, side, choose, used)
         own = self.model.importance.own_order
         order = analysis.order
@@ -134,9 +137,9 @@ class CVQNCodec(Codec):
         )
 
     def _quantize(self, group: int, z: Tensor, logits: Tensor) -> Tensor:
-        """Level of greatest responsibility, the mixture's π replaced by the context's probability:
-        which of those in the middle that the logits (N, L) are of.
+        """Level of greatest responsibility, the mixture's π replaced by the context's probability.
 
+        logits: (N, L), of the L levels in the middle; returned is which of them, (N,).
         The quantizer's own π is what is known of a symbol before its context; at encoding the
         context is at hand. ``rate_aware`` weighs it: 0 gives the plain quantizer, whose π then
         counts. The decoder does not care.
@@ -199,10 +202,15 @@ class CVQNCodec(Codec):
         config = self.model.config
         groups = tuple(map(container.Group, config.groups, config.levels))
         found = file.header.groups
-        if len(found) != len(groups) or not all(map(_within, found, groups)):
+        fits = len(found) == len(groups)
+        for theirs, whole in zip(found, groups, strict=False):
+            spare = 0 if file.tiling else whole.levels - theirs.levels  # tiles have their own
+            fits = fits and theirs.size == whole.size and spare >= 0 and spare % 2 == 0
+        if not fits:
             raise MalformedHeader(
                 f"channel groups {_listing(found)} are not those of model {self.name}, "
-                f"{_listing(groups)}, nor have they fewer levels: the file was not made by it"
+                f"{_listing(groups)}, nor those with an even number of levels less: the file was "
+                "not made by it"
             )
         importance = file.header.importance
         if importance is not None:
@@ -243,19 +251,16 @@ class CVQNCodec(Codec):
 
 
 def levels_within(quantizer: GMMQuantizer, z: Tensor) -> int:
-    """How many levels, those in the middle, hold what z (…) is quantized to.
+    """How many levels, those in the middle, hold the nearest to each of z (…).
 
     Each takes a count of every symbol's probabilities, and time, whether it is used or not.
     """
-    low, high = quantizer.log_responsibility(torch.stack(z.aminmax())).argmax(dim=-1).tolist()
     fewest = 2 + quantizer.levels % 2
+    if not z.numel():
+        return fewest
+    extremes = torch.stack(z.aminmax())
+    low, high = (extremes[:, None] - quantizer.mu).abs().argmin(dim=1).tolist()
     return max(fewest, quantizer.levels - 2 * min(low, quantizer.levels - 1 - high))
-
-
-def _within(found: container.Group, whole: container.Group) -> bool:
-    """Whether a group is the model's, with all of its levels or those in the middle."""
-    spare = whole.levels - found.levels
-    return found.size == whole.size and spare >= 0 and spare % 2 == 0
 
 
 def _grid(height: int, width: int) -> tuple[int, int]:

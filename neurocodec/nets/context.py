@@ -70,9 +70,9 @@ class LevelLogits(nn.Module):
         return self.head(features)
 
     def forward(self, parameters: Tensor, mu: Tensor, window: slice = slice(None)) -> Tensor:
-        """(N, 2 + rank) and level values (Q,) -> logits (N, Q), unnormalized, in nats.
+        """(N, 2 + rank) and level values (Q,) -> logits (N, L), unnormalized, in nats.
 
-        window: the levels that are asked for; the others have no column.
+        window: the L levels that are asked for, all Q by default.
         """
         location = parameters[:, 0:1] * (self.half_range / INPUT_RANGE)
         inverse_scale = torch.exp(-(self.log_scale + parameters[:, 1:2]).clamp(-6, 6))

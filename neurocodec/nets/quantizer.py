@@ -43,7 +43,8 @@ class GMMQuantizer(nn.Module):
         return self.levels // 2
 
     def log_responsibility(self, z: Tensor, window: slice = slice(None)) -> Tensor:
-        """log π_k N(z; μ_k, σ_k), up to a constant, of the levels in the window: (…) -> (…, Q)."""
+        """log π_k N(z; μ_k, σ_k), up to a constant, of the L levels k in the window, all Q by
+        default: (…) -> (…, L)."""
         log_sigma = self.log_sigma[window]
         deviation = (z[..., None] - self.mu[window]) * torch.exp(-log_sigma)
         return F.log_softmax(self.log_pi, dim=0)[window] - log_sigma - 0.5 * deviation * deviation

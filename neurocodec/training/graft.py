@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,7 @@ from neurocodec.training.cvqn import with_levels
 from neurocodec.training.run import VALIDATION_CROP
 
 GREY = 255.0
+PHOTOGRAPHS = 16  # to measure on: the first of those that the trainer holds out
 WITHIN = 0.9997  # share of a channel's coefficients that its levels are to reach
 # Weighing bits, the encoder rounds towards zero: what it gives a level lies outside it on average.
 OUTWARD, OUTWARD_REACH = 0.25, 1.2
@@ -60,32 +62,37 @@ def graft(config: CVQNConfig, networks: CVQN, transforms: VAE, crops: Tensor) ->
         state[f"quantizers.{index}.mu"].copy_(level_values(levels))
     model.load_state_dict(state)
 
-    latent = linear(model, crops)
-    state["decoder.stages.0.weight"] *= ratio(linear(networks, crops), latent)[:, None, None]
-    keep_within(model, latent, state)
+    blocks, known = (linear(of, crops) for of in (model, networks))
+    state["decoder.stages.0.weight"] *= ratio(known, blocks)[:, None, None]
+    keep_within(model, by_channel(model.compand(blocks)), state)
     model.load_state_dict(state)
     return model
 
 
 def check(config: CVQNConfig, networks: CVQNConfig, transforms: VAE) -> None:
     """Raises InvalidArgument where a graft of these would not be a whole."""
-    ours, theirs = config, transforms.config
+    theirs = transforms.config
     same = ("channels", "companding", "overlap", "gain_anchors")
-    unlike = [name for name in same if getattr(ours, name) != getattr(theirs, name)]
-    if unlike or not ours.linear_path:
+    unlike = [name for name in same if getattr(config, name) != getattr(theirs, name)]
+    if unlike:
         raise InvalidArgument(
-            f"the transforms are of another {unlike[0] if unlike else 'kind'} than the recipe's: "
-            f"its {', '.join(same)} must be those of the vae, its linear_path true"
+            f"the transforms are of another {unlike[0]} than the recipe's: its {', '.join(same)} "
+            "must be those of the vae"
         )
-    bound = dataclasses.replace(
-        networks, levels=ours.levels, companding=ours.companding, overlap=ours.overlap
+    free: dict[str, Any] = {"companding": 0.0, "overlap": 0.0, "levels": config.levels}
+    alike = len(config.groups) == len(networks.groups) and (
+        dataclasses.replace(config, **free) == dataclasses.replace(networks, **free)
     )
-    pairs = list(zip(ours.levels, networks.levels, strict=False))
-    if bound != ours or any(more < less or (more - less) % 2 for more, less in pairs):
+    pairs = list(zip(config.levels, networks.levels, strict=False))
+    if not alike or any(more < less or (more - less) % 2 for more, less in pairs):
         raise InvalidArgument(
             "the networks are of another shape than the recipe's: they may differ in blocks, "
             "companding and overlap, and in levels added at both ends"
         )
+    if not config.linear_path or config.importance != "predefined":
+        raise InvalidArgument("a graft needs linear_path true and importance predefined: use those")
+    if any(levels % 2 == 0 for levels in config.levels):
+        raise InvalidArgument(f"levels {config.levels}: use odd numbers, that there is a zero")
 
 
 def transform_of(vae: VAE) -> dict[str, Tensor]:
@@ -119,14 +126,21 @@ def level_values(levels: int) -> Tensor:
 
 
 def linear(model: CVQN, crops: Tensor) -> Tensor:
-    """What the block transform alone makes of pictures (N, 3, H, W): (C, N·h·w)."""
-    blocks = F.conv2d(model.pre_filter(crops - 0.5), model.analysis_basis, stride=BLOCK)
-    return model.compand(blocks).transpose(0, 1).flatten(1)
+    """What the block transform alone makes of pictures (N, 3, H, W): (N, C, h, w), which is about
+    what the decoder sees, where the companding is undone."""
+    return F.conv2d(model.pre_filter(crops - 0.5), model.analysis_basis, stride=BLOCK)
+
+
+def by_channel(values: Tensor) -> Tensor:
+    """(N, C, h, w) -> (C, N·h·w)."""
+    return values.transpose(0, 1).flatten(1)
 
 
 def ratio(wanted: Tensor, given: Tensor) -> Tensor:
-    """The factor a channel by which ``given``, (C, n), comes nearest to ``wanted``: (C,)."""
-    return (wanted * given).sum(dim=1) / (given * given).sum(dim=1)
+    """The factor a channel by which ``given``, (N, C, h, w), comes nearest to ``wanted``: (C,); 1
+    for a channel in which there is nothing."""
+    power = given.square().sum(dim=(0, 2, 3))
+    return torch.where(power > 0, (wanted * given).sum(dim=(0, 2, 3)) / power, 1.0)
 
 
 def keep_within(model: CVQN, latent: Tensor, state: dict[str, Tensor]) -> None:
@@ -166,8 +180,8 @@ def main() -> None:
             if not isinstance(ours, CVQN) or not isinstance(theirs, VAE):
                 raise InvalidArgument("--networks takes weights of cvqn, --transforms those of vae")
             torch.manual_seed(config.seed)
-            paths = data.list_photos(folders)[: 2 * config.data.validation]
-            large = data.decode(paths, VALIDATION_CROP)[: config.data.validation]
+            paths = data.list_photos(folders)[: 2 * PHOTOGRAPHS]
+            large = data.decode(paths, VALIDATION_CROP)[:PHOTOGRAPHS]
             if not large:
                 raise InvalidArgument(
                     f"the first photographs are all below {VALIDATION_CROP} pixels a side: give "

@@ -99,16 +99,29 @@ def test_networks_go_on_and_their_corrections_begin_at_nothing(vae, networks, cr
 
 
 @torch.no_grad()
-def test_the_decoder_sees_what_it_saw_where_only_the_scale_of_the_latent_differs(networks, crops):
-    """A transform whose coefficients are twice those that the networks know, in every channel."""
-    plain = dataclasses.replace(OTHER, companding=0.0)
-    known = CVQN(plain)
-    vae = VAE(dataclasses.replace(TRANSFORMS, companding=0.0, overlap=0.0))
-    vae.analysis.basis.copy_(2 * known.analysis_basis)
-    model = graft.graft(plain, known, vae, crops)
-    old = F.conv2d(known.analyse(crops)[0], known.decoder.stages[0].weight)
-    new = F.conv2d(model.analyse(crops)[0], model.decoder.stages[0].weight)
+@pytest.mark.parametrize("known", [0.0, 0.3])
+@pytest.mark.parametrize("given", [0.0, 0.2])
+def test_the_decoder_sees_what_it_saw_where_only_the_scale_differs(crops, known, given):
+    """A transform whose coefficients are twice those that the networks know, in every channel.
+    Companding, of which there may be any, is undone before the decoder sees them."""
+    torch.manual_seed(8)
+    networks = CVQN(dataclasses.replace(OTHER, companding=known))
+    vae = VAE(dataclasses.replace(TRANSFORMS, companding=given, overlap=0.0))
+    vae.analysis.basis.copy_(2 * networks.analysis_basis)
+    config = dataclasses.replace(OTHER, companding=given)
+    model = graft.graft(config, networks, vae, crops)
+    blocks = graft.linear(networks, crops)
+    old = F.conv2d(blocks, networks.decoder.stages[0].weight)
+    new = F.conv2d(2 * blocks, model.decoder.stages[0].weight)
     torch.testing.assert_close(new, old, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_channels_in_which_there_is_nothing_keep_their_scale(vae, networks):
+    model = graft.graft(CONFIG, networks, vae, torch.full((2, 3, 64, 64), 0.5))
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+    first = "decoder.stages.0.weight"
+    assert torch.equal(model.state_dict()[first], networks.state_dict()[first])
 
 
 def test_levels_stand_a_little_outside_the_integers():
@@ -145,15 +158,37 @@ def test_gains_are_lowered_where_levels_would_not_reach(vae, networks, crops):
         ({"companding": 0.1}, "another companding"),
         ({"overlap": 0.5}, "another overlap"),
         ({"gain_anchors": 5}, "another gain_anchors"),
-        ({"linear_path": False, "overlap": 0.0}, "linear_path true"),
         ({"levels": (15, 7, 3)}, "levels added at both ends"),
         ({"levels": (16, 7, 5)}, "levels added at both ends"),
         ({"quality_input": True}, "another shape"),
+        (
+            {
+                "groups": (2, 10),
+                "levels": (15, 7),
+                "context": dataclasses.replace(CONFIG.context, passes=(3, 2)),
+            },
+            "another shape",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused(change, reason, vae, networks, crops):
     with pytest.raises(InvalidArgument, match=reason):
         graft.graft(dataclasses.replace(CONFIG, **change), networks, vae, crops)
+
+
+@pytest.mark.parametrize(
+    ("both", "reason"),
+    [
+        ({"importance": "re"}, "importance predefined"),
+        ({"linear_path": False}, "linear_path true"),
+        ({"levels": (14, 7, 5)}, "use odd numbers"),
+    ],
+)
+def test_networks_that_no_graft_is_for_are_refused(both, reason, crops):
+    config = dataclasses.replace(CONFIG, overlap=0.0, **both)
+    vae = VAE(dataclasses.replace(TRANSFORMS, overlap=0.0))
+    with pytest.raises(InvalidArgument, match=reason):
+        graft.graft(config, CVQN(config), vae, crops)
 
 
 @pytest.fixture
