@@ -48,7 +48,7 @@ def graft(config: CVQNConfig, networks: CVQN, transforms: VAE, crops: Tensor) ->
     )
     check(config, networks.config, transforms)
     model = CVQN(config)
-    state = model.state_dict()
+    state = model.state_dict()  # the model's own tensors: to write here is to write there
     block = {**transform_of(transforms), **gains_of(transforms)}
     for name, value in with_levels(networks, config.levels).items():
         if name in state and name not in block:
@@ -60,12 +60,10 @@ def graft(config: CVQNConfig, networks: CVQN, transforms: VAE, crops: Tensor) ->
         state[f"{tail}.bias"].zero_()
     for index, levels in enumerate(config.levels):
         state[f"quantizers.{index}.mu"].copy_(level_values(levels))
-    model.load_state_dict(state)
 
     blocks, known = (linear(of, crops) for of in (model, networks))
     state["decoder.stages.0.weight"] *= ratio(known, blocks)[:, None, None]
-    keep_within(model, by_channel(model.compand(blocks)), state)
-    model.load_state_dict(state)
+    keep_within(model, by_channel(model.compand(blocks)))
     return model
 
 
@@ -143,15 +141,15 @@ def ratio(wanted: Tensor, given: Tensor) -> Tensor:
     return torch.where(power > 0, (wanted * given).sum(dim=(0, 2, 3)) / power, 1.0)
 
 
-def keep_within(model: CVQN, latent: Tensor, state: dict[str, Tensor]) -> None:
-    """Lower the gains in ``state`` where `WITHIN` of a channel's coefficients, (C, n), would not
-    find a level."""
+def keep_within(model: CVQN, latent: Tensor) -> None:
+    """Lower the model's gains where `WITHIN` of a channel's coefficients, (C, n), would not find a
+    level."""
     usual = latent.abs().kthvalue(int(latent.shape[1] * WITHIN), dim=1).values
     groups = zip(model.config.groups, model.config.levels, strict=True)
     reach = torch.cat([torch.full((size,), levels // 2 + 0.3) for size, levels in groups])
-    excess = (state["gain.log_gain"] - (reach / usual).log()).clamp(min=0)
-    state["gain.log_gain"] -= excess
-    state["inverse_gain.log_gain"] += excess
+    excess = (model.gain.log_gain - (reach / usual).log()).clamp(min=0)
+    model.gain.log_gain -= excess
+    model.inverse_gain.log_gain += excess
 
 
 def main() -> None:
