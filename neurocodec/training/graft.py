@@ -148,8 +148,8 @@ def keep_within(model: CVQN, latent: Tensor) -> None:
     groups = zip(model.config.groups, model.config.levels, strict=True)
     reach = torch.cat([torch.full((size,), levels // 2 + 0.3) for size, levels in groups])
     excess = (model.gain.log_gain - (reach / usual).log()).clamp(min=0)
-    model.gain.log_gain -= excess
-    model.inverse_gain.log_gain += excess
+    model.gain.log_gain.sub_(excess)
+    model.inverse_gain.log_gain.add_(excess)
 
 
 def main() -> None:
