@@ -22,34 +22,7 @@ DEFAULT = "vae"
 WITH_MAP = "cvqn"
 """The default where a region of interest or an importance map is asked for."""
 WEIGHTS = "weights.safetensors"
-RETIRED = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    10,
-    11,
-    12,
-    14,
-    15,
-    16,
-    17,
-    19,
-    20,
-    21,
-    22,
-    23,
-    26,
-    27,
-    28,
-    29,
-    33,
-)
+RETIRED = (*range(1, 13), *range(14, 18), *range(19, 24), *range(26, 30), 33)
 """Wire ids of weights that were replaced before the first release; never given again."""
 FOREIGN = 65535
 """The wire id that no shipped model gets: files of weights that no release has."""
