@@ -92,6 +92,13 @@ def with_section(name: str, number: int, payload: bytes) -> bytes:
     return whole.seal()
 
 
+def with_levels(name: str, levels: bytes) -> bytes:
+    """That file, whose first tile says that its groups have these levels, as they are stored."""
+    whole = parts(name)
+    whole.tiles[0].header = b"\0" + levels
+    return whole.seal()
+
+
 def with_streams(name: str, *streams: bytes) -> bytes:
     whole = parts(name)
     whole.streams = list(streams)
@@ -1035,9 +1042,7 @@ def levels_of_tiles() -> Iterable[bytes]:
             whole.header = bytes(header)
             yield whole.seal()
         for levels in own:
-            whole = parts(name)
-            whole.tiles[0].header = b"\0" + levels
-            yield whole.seal()
+            yield with_levels(name, levels)
 
 
 @attack(
@@ -1046,9 +1051,7 @@ def levels_of_tiles() -> Iterable[bytes]:
 )  # fmt: skip
 def levels_of_a_tile() -> Iterable[bytes]:
     for levels in (b"\x21\x0f", b"\x1f\x0e", b"\x1e\x0f"):
-        whole = parts("cvqn-tiles")
-        whole.tiles[0].header = b"\0" + levels
-        yield whole.seal()
+        yield with_levels("cvqn-tiles", levels)
 
 
 @attack(
@@ -1060,9 +1063,7 @@ def levels_of_another_file() -> Iterable[bytes]:
         for name in ("cvqn", "cvqn-map", "cvqn-dot"):
             yield forged(valid()[name], groups=groups)
     for levels in (b"\x03\x03", b"\x1f\x03"):
-        whole = parts("cvqn-tiles")
-        whole.tiles[0].header = b"\0" + levels
-        yield whole.seal()
+        yield with_levels("cvqn-tiles", levels)
 
 
 @attack(
